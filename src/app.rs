@@ -1,0 +1,563 @@
+//! Builds the parts, joins them, runs them and drains them: the only file that knows every room.
+//!
+//! Each worker is a thread with a runtime, sockets and upstream connections of its own. Control, watching, health and keys run
+//! on a thread beside them, so that they work when the data plane is in trouble. Every thread is joined.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::watch;
+
+use crate::alarm::Alarms;
+use crate::clock::Clock;
+use crate::control::api::{self, Control};
+use crate::control::law::{Adjust, Law};
+use crate::control::load::Loaded;
+use crate::control::sockets::{self, Listed};
+use crate::control::watch::watch as watch_files;
+use crate::gate::{Gate, Shared, pass};
+use crate::identity::Identity;
+use crate::listen::tls::{Certificates, Pair, TlsFault, WhenMissing};
+use crate::listen::{self, BindFault, Doors, Entrance};
+use crate::memory::{Memory, Places};
+use crate::rules::ruleset::Server;
+use crate::settings::{DecisionsTo, Listener, Settings};
+use crate::subject::Names;
+use crate::telemetry::Telemetry;
+use crate::telemetry::lines::{Destination, Office, Writer};
+use crate::upstream::{Pools, Reach, health};
+
+/// The control socket's name in the data directory.
+pub const SOCKET: &str = "weir.sock";
+/// How often a worker hands its decision lines to their writer, and a deadline may be late.
+const PULSE: Duration = Duration::from_millis(25);
+
+/// What a process is started with, beside its rules.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The directory of rule files.
+    pub rules: PathBuf,
+    /// Replaces the listeners of `gateway.toml`.
+    pub listeners: Option<Vec<Listener>>,
+    /// Replaces the address of `/metrics`, `/livez` and `/readyz`.
+    pub admin: Option<SocketAddr>,
+    /// Replaces the data directory.
+    pub data: Option<PathBuf>,
+    /// Replaces the number of workers.
+    pub workers: Option<usize>,
+    /// Replaces the servers of every upstream.
+    pub servers: Option<Vec<Server>>,
+    /// Replaces where decision lines go.
+    pub decisions: Option<Destination>,
+    /// Where moments come from.
+    pub clock: Clock,
+}
+
+impl Options {
+    /// What the directory says, and nothing else.
+    pub fn from_rules(dir: &Path) -> Self {
+        Self { rules: dir.to_path_buf(), ..Self::default() }
+    }
+}
+
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The rules or settings have errors.
+    #[error("the rules have errors")]
+    Rules(Box<Loaded>),
+    /// An address is taken or not ours.
+    #[error("{0}")]
+    Listen(#[from] BindFault),
+    /// Another Weir uses the data directory.
+    #[error("another Weir is running with the data directory {}; give this one its own (data = \"...\" in gateway.toml)", .0.display())]
+    DataInUse(PathBuf),
+    /// A certificate.
+    #[error("{0}")]
+    Tls(#[from] TlsFault),
+    /// A file or a thread.
+    #[error("{what}: {cause}")]
+    System {
+        /// What was being done.
+        what: String,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
+    move |cause| StartError::System { what: what.into(), cause }
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections that were still busy when the time was up.
+    pub cut: usize,
+}
+
+/// A running Weir.
+#[derive(Debug)]
+pub struct Weir {
+    /// Where it listens, in the order of the listeners.
+    pub addresses: Vec<SocketAddr>,
+    /// Where `/metrics`, `/livez` and `/readyz` are.
+    pub admin: Option<SocketAddr>,
+    /// The control socket.
+    pub socket: PathBuf,
+    /// The law's keeper.
+    pub law: Arc<Law>,
+    /// Metrics.
+    pub telemetry: Telemetry,
+    /// Warnings of the first reading, rendered; empty when there are none.
+    pub warnings: String,
+    certificates: Vec<Certificates>,
+    listed: Option<Listed>,
+    stop: watch::Sender<bool>,
+    stop_control: watch::Sender<bool>,
+    workers: Vec<JoinHandle<usize>>,
+    control: Option<JoinHandle<()>>,
+    writer: Option<Writer>,
+}
+
+impl Weir {
+    /// Reads the rules, binds every address and starts serving.
+    ///
+    /// # Errors
+    /// Whatever makes that impossible; nothing is left running.
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        let telemetry = Telemetry::new(256);
+        let adjust = Adjust { servers: options.servers.clone() };
+        let (law, loaded) =
+            Law::open(&options.rules, adjust, options.clock.clone(), telemetry.clone()).map_err(StartError::Rules)?;
+        let warnings = loaded.render(false);
+        let Some(mut settings) = loaded.settings.clone() else { return Err(StartError::Rules(Box::new(loaded))) };
+        options.apply(&mut settings);
+        let law = Arc::new(law);
+
+        let socket = claim_data(&settings.data)?;
+        let shared = shared(&settings, &options.clock, &telemetry)?;
+        let workers = match settings.workers {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            count => count,
+        };
+        let reach = Reach::new();
+        for fault in reach.prepare(&law.in_force().load().rules.upstreams) {
+            tracing::error!(%fault, "an upstream cannot be reached over TLS");
+        }
+        let mut doorways = Vec::new();
+        for listener in &settings.listeners {
+            let certificates = certificates(listener, &law)?;
+            doorways.push((listen::bind(listener.address, workers)?, certificates));
+        }
+        let addresses = doorways.iter().filter_map(|(sockets, _)| sockets.first()?.local_addr().ok()).collect();
+        let certificates = doorways.iter().filter_map(|(_, certificates)| certificates.clone()).collect();
+        let showing_on = match settings.admin {
+            Some(address) => Some(listen_alone(address)?),
+            None => None,
+        };
+        let admin = showing_on.as_ref().and_then(|listener| listener.local_addr().ok());
+        let steering_on = std::os::unix::net::UnixListener::bind(&socket)
+            .map_err(doing(format!("the control socket {}", socket.display())))?;
+        fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))
+            .map_err(doing("guarding the control socket"))?;
+
+        let lines_to = options.decisions.clone().unwrap_or_else(|| destination(&settings));
+        let (office, writer) =
+            Office::open(&lines_to, telemetry.lines_dropped.clone()).map_err(doing("opening the decision log"))?;
+        let doors = Doors::new(settings.bounds.connections, settings.bounds.connections_per_address);
+        let listed = sockets::list(&socket)
+            .map_err(|error| tracing::warn!(%error, "commands need --socket to find this Weir"))
+            .ok();
+        let (stop, stopping) = watch::channel(false);
+        let (stop_control, control_stopping) = watch::channel(false);
+
+        let mut running = Self {
+            addresses,
+            admin,
+            socket,
+            law: law.clone(),
+            telemetry: telemetry.clone(),
+            warnings,
+            certificates,
+            listed,
+            stop,
+            stop_control,
+            workers: Vec::new(),
+            control: None,
+            writer,
+        };
+        for number in 0..workers {
+            let mut entrances = Vec::new();
+            for (sockets, tls) in &mut doorways {
+                if let Some(socket) = sockets.pop() {
+                    entrances.push(Entrance { socket, tls: tls.clone() });
+                }
+            }
+            let worker = Worker {
+                number,
+                entrances,
+                settings: settings.clone(),
+                shared: shared.clone(),
+                reach: reach.clone(),
+                law: law.clone(),
+                doors: doors.clone(),
+                office: office.clone(),
+                stopping: stopping.clone(),
+            };
+            let thread = thread(format!("weir-{number}"), move || worker.run())?;
+            running.workers.push(thread);
+        }
+        let beside = Beside { law, shared, reach, doors, stopping, control_stopping, showing_on, steering_on };
+        running.control = Some(thread("weir-control".into(), move || beside.run())?);
+        Ok(running)
+    }
+
+    /// Waits for SIGTERM or SIGINT. SIGHUP reads rules and certificates again.
+    ///
+    /// # Errors
+    /// When signals cannot be listened for.
+    pub fn wait_for_signal(&self) -> io::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Builder::new_current_thread().enable_all().build()?.block_on(async {
+            let mut hang_up = signal(SignalKind::hangup())?;
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            loop {
+                tokio::select! {
+                    _ = hang_up.recv() => self.reload(),
+                    _ = terminate.recv() => return Ok(()),
+                    _ = interrupt.recv() => return Ok(()),
+                }
+            }
+        })
+    }
+
+    /// Reads the rule files and the certificates again.
+    pub fn reload(&self) {
+        self.law.reload();
+        for certificates in &self.certificates {
+            if let Err(fault) = certificates.reload() {
+                tracing::error!(%fault, "the certificates in use stay");
+            }
+        }
+    }
+
+    /// Finishes the requests in flight, at most as long as `drain` in `gateway.toml`, then stops everything.
+    pub fn stop(mut self) -> Drained {
+        let _ = self.stop.send(true);
+        let mut cut = 0;
+        for worker in self.workers.drain(..) {
+            cut += worker.join().unwrap_or_else(|_| {
+                tracing::error!("a worker ended by a panic");
+                0
+            });
+        }
+        let _ = self.stop_control.send(true);
+        if let Some(control) = self.control.take()
+            && control.join().is_err()
+        {
+            tracing::error!("the control thread ended by a panic");
+        }
+        if let Some(writer) = self.writer.take() {
+            writer.join();
+        }
+        drop(self.listed.take());
+        let _ = fs::remove_file(&self.socket);
+        Drained { cut }
+    }
+}
+
+impl Options {
+    fn apply(&self, settings: &mut Settings) {
+        if let Some(listeners) = &self.listeners {
+            settings.listeners.clone_from(listeners);
+        }
+        if let Some(admin) = self.admin {
+            settings.admin = Some(admin);
+        }
+        if let Some(data) = &self.data {
+            settings.data.clone_from(data);
+        }
+        if let Some(workers) = self.workers {
+            settings.workers = workers;
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "threads are started here, and joined in stop()")]
+fn thread<T: Send + 'static>(
+    name: String,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, StartError> {
+    std::thread::Builder::new().name(name).spawn(body).map_err(doing("starting a thread"))
+}
+
+/// Makes the data directory and gives the control socket's path, unless another Weir answers there.
+fn claim_data(data: &Path) -> Result<PathBuf, StartError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .map_err(doing(format!("making the data directory {}", data.display())))?;
+    let socket = data.join(SOCKET);
+    match std::os::unix::net::UnixStream::connect(&socket) {
+        Ok(_) => Err(StartError::DataInUse(data.to_path_buf())),
+        Err(_) => {
+            let _ = fs::remove_file(&socket);
+            Ok(socket)
+        }
+    }
+}
+
+fn shared(settings: &Settings, clock: &Clock, telemetry: &Telemetry) -> Result<Shared, StartError> {
+    let mut key = [0; 16];
+    random(&mut key)?;
+    let names = Names::new(key);
+    let identity = Identity::open(&settings.data, names.clone())
+        .map_err(|error| doing("the signing keys in the data directory")(io::Error::other(error)))?;
+    let places = Places {
+        accounts: settings.memory.accounts,
+        devices: settings.memory.devices,
+        networks: settings.memory.networks,
+        sessions: settings.memory.sessions,
+        handoffs: settings.memory.handoffs,
+        ..Places::default()
+    };
+    Ok(Shared {
+        clock: clock.clone(),
+        names,
+        memory: Arc::new(Memory::new(&places)),
+        identity: Arc::new(identity),
+        admission: Arc::default(),
+        telemetry: telemetry.clone(),
+        whole_body: settings.bounds.whole_body,
+    })
+}
+
+fn random(bytes: &mut [u8]) -> Result<(), StartError> {
+    aws_lc_rs::rand::fill(bytes).map_err(|_| doing("reading randomness")(io::ErrorKind::Other.into()))
+}
+
+fn certificates(listener: &Listener, law: &Law) -> Result<Option<Certificates>, StartError> {
+    let Some(tls) = &listener.tls else { return Ok(None) };
+    let pairs =
+        tls.certificates.iter().map(|(certificate, key)| Pair { certificate: certificate.clone(), key: key.clone() });
+    let when_missing = match tls.self_signed {
+        false => WhenMissing::Fail,
+        true => {
+            let rules = law.in_force().load();
+            let hosts = rules.rules.sites.iter().flat_map(|site| site.hosts.iter().map(ToString::to_string)).collect();
+            WhenMissing::SelfSigned(hosts)
+        }
+    };
+    Ok(Some(Certificates::open(pairs.collect(), &when_missing)?))
+}
+
+fn listen_alone(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
+    let fault = |cause| BindFault { address, cause, help: "Choose another `admin` address in gateway.toml" };
+    std::net::TcpListener::bind(address).map_err(|cause| fault(cause).into())
+}
+
+fn destination(settings: &Settings) -> Destination {
+    match &settings.decisions.to {
+        DecisionsTo::Stdout => Destination::Stdout,
+        DecisionsTo::Off => Destination::Off,
+        DecisionsTo::File(path) => Destination::File(path.clone()),
+    }
+}
+
+/// The settings as the front edge takes them.
+const fn bounds(settings: &Settings) -> listen::Bounds {
+    let (bounds, times) = (&settings.bounds, &settings.times);
+    listen::Bounds {
+        connections: bounds.connections,
+        connections_per_address: bounds.connections_per_address,
+        headers: bounds.headers,
+        head_bytes: bounds.head_bytes,
+        h2_streams: bounds.h2_streams,
+        h2_resets: bounds.h2_resets,
+        body_bytes: bounds.body_bytes,
+        handshake: times.handshake,
+        head: times.head,
+        idle: times.idle,
+        body_idle: times.body_idle,
+        body_rate: times.body_rate_bytes_per_second,
+        body_grace: times.body_grace,
+        connection_age: times.connection_age,
+        drain: times.drain,
+    }
+}
+
+/// What one worker thread is given.
+struct Worker {
+    number: usize,
+    entrances: Vec<Entrance>,
+    settings: Settings,
+    shared: Shared,
+    reach: Arc<Reach>,
+    law: Arc<Law>,
+    doors: Doors,
+    office: Office,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Worker {
+    /// Serves until told to stop; gives how many connections had to be cut.
+    fn run(self) -> usize {
+        match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime.block_on(self.serve()),
+            Err(error) => {
+                tracing::error!(%error, "a worker cannot start");
+                0
+            }
+        }
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "a network deadline's beginning, not law time")]
+    async fn serve(self) -> usize {
+        let alarms = Alarms::new(Instant::now(), PULSE);
+        let mut seed = [0; 16];
+        if random(&mut seed).is_err() {
+            seed[0] = u8::try_from(self.number).unwrap_or(u8::MAX);
+        }
+        let seed = u128::from_le_bytes(seed);
+        let pools = Pools::new(self.reach, alarms.clone());
+        let gate = Rc::new(Gate::new(
+            self.shared,
+            self.number,
+            self.law.in_force().reader(),
+            pools,
+            self.office.lines(),
+            self.settings.decisions.allowed_one_in,
+            [seed as u64, (seed >> 64) as u64],
+        ));
+        let ticking = tokio::task::spawn_local(tick(gate.clone()));
+        let answer = move |peer: Rc<listen::Peer>, request| {
+            let gate = gate.clone();
+            async move { pass(&gate, &peer, request).await }
+        };
+        let bounds = bounds(&self.settings);
+        let drained = listen::serve(self.entrances, bounds, self.doors, alarms, self.stopping, answer).await;
+        ticking.abort();
+        match drained {
+            Ok(drained) => drained.cut,
+            Err(error) => {
+                tracing::error!(%error, "a worker ended");
+                0
+            }
+        }
+    }
+}
+
+async fn tick(gate: Rc<Gate>) {
+    let mut beats = tokio::time::interval(PULSE);
+    loop {
+        beats.tick().await;
+        gate.tick();
+    }
+}
+
+/// What runs beside the workers.
+struct Beside {
+    law: Arc<Law>,
+    shared: Shared,
+    reach: Arc<Reach>,
+    doors: Doors,
+    stopping: watch::Receiver<bool>,
+    control_stopping: watch::Receiver<bool>,
+    showing_on: Option<std::net::TcpListener>,
+    steering_on: std::os::unix::net::UnixListener,
+}
+
+impl Beside {
+    fn run(self) {
+        match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => {
+                runtime.block_on(self.serve());
+                runtime.shutdown_timeout(Duration::from_secs(5));
+            }
+            Err(error) => tracing::error!(%error, "control cannot start"),
+        }
+    }
+
+    async fn serve(self) {
+        let stop = self.control_stopping.clone();
+        let control = Control {
+            law: self.law.clone(),
+            telemetry: self.shared.telemetry.clone(),
+            stopping: self.stopping.clone(),
+            rooms: rooms(&self.law, &self.shared, &self.reach, &self.doors),
+        };
+        let watching = watch_files(self.law.clone(), stop.clone());
+        let gauging = gauge(self.shared.clone(), self.doors.clone(), stop.clone());
+        let probing = health::watch(self.reach.clone(), self.law.in_force().clone(), stop.clone());
+        let fetching =
+            self.shared.identity.keep_keys(self.law.in_force().clone(), self.shared.clock.clone(), stop.clone());
+        let show = async {
+            match self.showing_on {
+                Some(listener) => api::show(listener, control.clone(), stop.clone()).await,
+                None => Ok(()),
+            }
+        };
+        let steer = api::steer(self.steering_on, control.clone(), stop.clone());
+        let (shown, steered, (), (), (), ()) = tokio::join!(show, steer, watching, gauging, probing, fetching);
+        for ended in [shown, steered] {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a control listener ended");
+            }
+        }
+    }
+}
+
+fn rooms(law: &Arc<Law>, shared: &Shared, reach: &Arc<Reach>, doors: &Doors) -> Arc<dyn Fn() -> Value + Send + Sync> {
+    let (law, shared, reach, doors) = (law.clone(), shared.clone(), reach.clone(), doors.clone());
+    Arc::new(move || {
+        let in_force = law.in_force().load();
+        let upstreams = in_force.rules.upstreams.iter().map(|upstream| {
+            let servers = upstream
+                .servers
+                .iter()
+                .map(|server| json!({ "url": server.to_string(), "up": !reach.is_down(server) }));
+            json!({
+                "name": &*upstream.name,
+                "in_flight": shared.admission.lane(&upstream.name).in_flight(),
+                "servers": servers.collect::<Vec<_>>(),
+            })
+        });
+        json!({
+            "connections": doors.inside(),
+            "turned_away": doors.turned(),
+            "accounts": shared.memory.accounts.len(),
+            "sessions": shared.memory.sessions.len(),
+            "upstreams": upstreams.collect::<Vec<_>>(),
+        })
+    })
+}
+
+/// Keeps the gauges that nobody's own code path sets.
+async fn gauge(shared: Shared, doors: Doors, mut stop: watch::Receiver<bool>) {
+    let mut beats = tokio::time::interval(Duration::from_secs(1));
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            _ = beats.tick() => {}
+        }
+        let gauges = &shared.telemetry.gauges;
+        gauges.connections.set(count(doors.inside()));
+        gauges.identities.set(count(shared.memory.accounts.len()));
+        gauges.sessions.set(count(shared.memory.sessions.len()));
+        gauges.jwks_up.set(i64::from(shared.identity.keys_up(shared.clock.now())));
+    }
+}

@@ -1,0 +1,146 @@
+//! The command line: one file per command. Commands print for people, and for machines with `--json`.
+
+mod check;
+mod demo;
+mod run;
+mod steer;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Exit codes, the same for every command.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; for run and demo: stopped cleanly
+  1  the rules have errors, or the command failed
+  2  the command line is wrong
+  3  an address cannot be listened on (a second Weir on the same port, say)
+  4  stopped, but some requests were still open when the time for draining was over";
+
+/// The gateway that degrades safely under attack.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway
+    Run(RunArguments),
+    /// Report every problem of a directory of rules
+    Check(CheckArguments),
+    /// Start a demonstration shop with Weir in front of it
+    Demo(DemoArguments),
+    /// Show what is in force in a running Weir
+    Status(SteerArguments),
+    /// Read the rule files of a running Weir again, now
+    Reload(SteerArguments),
+    /// Bring back the rules that were in force before
+    Rollback(SteerArguments),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  weir run --rules /etc/weir/rules
+  weir run --rules rules --log warn
+Rule files are watched: save one and it is in force for the next request. SIGHUP reads them again at once.
+SIGTERM and Ctrl-C finish the requests in flight, then stop.")]
+struct RunArguments {
+    /// The directory of rule files
+    #[arg(long, value_name = "DIR", default_value = "rules")]
+    rules: PathBuf,
+    /// What to log to standard error: error, warn, info, debug, or a tracing filter
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    log: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  weir check rules
+  weir check rules --json | jq '.problems[].message'
+  weir check rules --deny-warnings      # for a pipeline
+
+Exit codes: 0 no errors, 1 errors (or warnings with --deny-warnings), 2 the command line is wrong")]
+struct CheckArguments {
+    /// The directory of rule files
+    #[arg(value_name = "DIR", default_value = "rules")]
+    dir: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+    /// Fail on warnings too
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  weir demo
+  weir demo --port 9443 --rules my-rules
+  weir demo --upstream http://127.0.0.1:3000     # the same rules in front of my own app")]
+struct DemoArguments {
+    /// The port to listen on, on 127.0.0.1
+    #[arg(long, default_value_t = 8443)]
+    port: u16,
+    /// The directory of rule files; the shipped ones when absent
+    #[arg(long, value_name = "DIR")]
+    rules: Option<PathBuf>,
+    /// Put the rules in front of this application instead of the demonstration shop
+    #[arg(long, value_name = "URL")]
+    upstream: Option<String>,
+    /// Print only where Weir listens
+    #[arg(long)]
+    quiet: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  weir status
+  weir status --json
+  weir reload --socket /var/lib/weir/weir.sock      # where several Weirs run")]
+struct SteerArguments {
+    /// The running Weir's control socket; not needed while only one runs
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// What stopped it, for people.
+pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => Ok(check::check(&arguments)),
+        Command::Demo(arguments) => demo::demo(&arguments),
+        Command::Status(arguments) => steer::status(&arguments),
+        Command::Reload(arguments) => steer::reload(&arguments),
+        Command::Rollback(arguments) => steer::roll_back(&arguments),
+    }
+}
+
+/// Whether this stream may be coloured: a terminal, and nobody asked for none (`NO_COLOR`).
+fn color(stream: &impl std::io::IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// Operational messages go to standard error; decision lines have their own way out.
+fn log_to_stderr(filter: &str) -> anyhow::Result<()> {
+    use anyhow::Context as _;
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .with_context(|| format!("--log {filter:?} is not a filter; try error, warn, info or debug"))?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(color(&std::io::stderr()))
+        .with_target(false)
+        .try_init()
+        .map_err(|error| anyhow::anyhow!("{error}"))
+}

@@ -1,0 +1,62 @@
+//! `weir run`: the gateway, until a signal ends it.
+
+use std::process::ExitCode;
+
+use super::{RunArguments, color, log_to_stderr};
+use crate::app::{Options, StartError, Weir};
+
+pub fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
+    log_to_stderr(&arguments.log)?;
+    let weir = match Weir::start(Options::from_rules(&arguments.rules)) {
+        Ok(weir) => weir,
+        Err(error) => return Ok(explain(&error)),
+    };
+    announce(&weir);
+    until_stopped(weir)
+}
+
+/// Says why Weir did not start, and gives the exit code for it.
+pub fn explain(error: &StartError) -> ExitCode {
+    match error {
+        StartError::Rules(loaded) => {
+            eprint!("{}", loaded.render(color(&std::io::stderr())));
+            eprintln!("weir: the rules have {} errors; nothing was started", loaded.errors());
+            ExitCode::FAILURE
+        }
+        StartError::Listen(_) | StartError::DataInUse(_) => {
+            eprintln!("weir: {error}");
+            ExitCode::from(3)
+        }
+        StartError::Tls(_) | StartError::System { .. } => {
+            eprintln!("weir: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Serves until SIGTERM or SIGINT, reloading on SIGHUP; then drains.
+pub fn until_stopped(weir: Weir) -> anyhow::Result<ExitCode> {
+    weir.wait_for_signal()?;
+    tracing::info!("stopping: requests in flight are finished, no new connections are taken");
+    let drained = weir.stop();
+    if drained.cut == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("weir: {} connections were still busy when the time for draining was over", drained.cut);
+    Ok(ExitCode::from(4))
+}
+
+fn announce(weir: &Weir) {
+    if !weir.warnings.is_empty() {
+        tracing::warn!("the rules have warnings:\n{}", weir.warnings);
+    }
+    let law = weir.law.standing();
+    for address in &weir.addresses {
+        tracing::info!(%address, "listening");
+    }
+    if let Some(admin) = weir.admin {
+        tracing::info!(%admin, "metrics and health");
+    }
+    tracing::info!(socket = %weir.socket.display(), "control");
+    tracing::info!(generation = law.generation, fingerprint = law.fingerprint, rules = %law.rules.display(), "in force");
+}

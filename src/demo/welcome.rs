@@ -1,0 +1,62 @@
+//! What `weir demo` prints first: where things are, and five things to try.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::shop::{CUSTOMERS, PHONE_CODE};
+use super::tour;
+
+/// Where things are.
+#[derive(Debug)]
+pub struct Place<'a> {
+    /// Weir's own address.
+    pub base: &'a str,
+    /// Its port.
+    pub port: u16,
+    /// The rule files.
+    pub rules: &'a Path,
+    /// Metrics and health.
+    pub admin: Option<SocketAddr>,
+    /// The control socket.
+    pub socket: &'a Path,
+    /// The decision lines.
+    pub decisions: &'a Path,
+    /// The operator's own application, when there is one.
+    pub upstream: Option<&'a str>,
+}
+
+/// The text, in colour on a terminal.
+pub fn text(place: &Place<'_>, color: bool) -> String {
+    let (bold, dim, plain) = if color { ("\x1b[1m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
+    let mut out = String::new();
+    let base = place.base;
+    let behind = place.upstream.map_or_else(|| "a demonstration shop".to_owned(), str::to_owned);
+    let _ = writeln!(out, "{bold}Weir is at {base}{plain}, in front of {behind}.\n");
+    let mut row = |name: &str, value: String| {
+        let _ = writeln!(out, "  {name:<10} {value}");
+    };
+    row("rules", format!("{}   save a file and it is in force for the next request", place.rules.display()));
+    row("decisions", format!("tail -f {}", place.decisions.display()));
+    if let Some(admin) = place.admin {
+        row("metrics", format!("http://{admin}/metrics   /readyz   /livez"));
+    }
+    row("status", format!("weir status --socket {}", place.socket.display()));
+    if place.upstream.is_none() {
+        for customer in CUSTOMERS {
+            row("customer", format!("{} / {}", customer.email, customer.password));
+        }
+        row("code", format!("{PHONE_CODE}   what the customers' phones would show"));
+        let _ = writeln!(out, "\nFive things to try, in this order (the certificate is self-signed, hence curl -k):");
+        let jar = tour::jar(place.port);
+        for (at, stop) in tour::STOPS.iter().enumerate() {
+            let _ = writeln!(out, "\n{bold}{}. {}{plain}  {dim}[{}]{plain}", at + 1, stop.title, stop.rung);
+            for line in stop.lines {
+                let _ = writeln!(out, "   {}", line.typed(base, &jar));
+            }
+            let _ = writeln!(out, "   {dim}{}{plain}", stop.shows);
+        }
+    }
+    let _ = writeln!(out, "\nCtrl-C finishes the requests in flight and stops.");
+    out
+}

@@ -1,0 +1,164 @@
+//! The answers: one total match makes every response that is Weir's own, and one function finishes those passed on.
+
+use http::header::{HeaderName, HeaderValue, LOCATION, SET_COOKIE};
+use http::{Response, StatusCode};
+
+use super::body::Body;
+use super::context::Context;
+use super::fault::{Blame, Fault};
+use super::notice::{Contact, Exit, Notice, Reader};
+use super::prepared::Prepared;
+use super::record::Record;
+use super::{Gate, cors, handoff, read_only, step_up};
+use crate::admission::Full;
+use crate::clock::Moment;
+use crate::judge::decision::{Clearance, Hold};
+use crate::rules::ruleset::{Site, Upstream};
+
+/// The id of the request, on every answer.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("weir-request-id");
+
+/// Why Weir answers itself.
+#[derive(Debug)]
+pub enum Own {
+    /// Something is wrong with the request, the upstream or our room.
+    Fault(Fault),
+    /// A `[[refuse]]` holds.
+    Refused {
+        /// Its name.
+        name: Box<str>,
+        /// The status that it asks for.
+        status: u16,
+    },
+    /// A rung holds the request back; the notice was made where the context was known.
+    Held(Box<Notice>),
+    /// Back to where the customer was before a step-up.
+    Return(String),
+}
+
+impl From<Fault> for Own {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// Admission's refusal as a fault.
+pub fn busy(upstream: &Upstream, full: Full) -> Own {
+    let come_back = u32::try_from(full.come_back.as_secs().max(1)).unwrap_or(u32::MAX);
+    Own::Fault(Fault::Busy { upstream: upstream.name.as_ref().into(), come_back })
+}
+
+/// What a hold comes to: a clearance when it is this client's turn after all, otherwise the notice.
+pub fn hold(
+    gate: &Gate,
+    context: &Context<'_>,
+    hold: Hold,
+    reader: Reader,
+    record: &mut Record,
+) -> Result<Clearance, Own> {
+    let notice = match hold {
+        Hold::StepUp { level, max_age, lacks } => {
+            step_up::notice(gate, context, step_up::Asked { level, max_age, lacks }, reader)
+        }
+        Hold::Throttle(throttle) => {
+            let turn = gate.shared.memory.throttles.ask(context.turn_key(gate), throttle.every, context.now);
+            match turn {
+                Ok(()) => return Ok(throttle.in_turn()),
+                Err(told) => Notice::throttle(seconds_until(told, context.now)),
+            }
+        }
+        Hold::ReadOnly => read_only::notice(context),
+        Hold::Handoff { to } => handoff::notice(gate, context, to, record),
+        Hold::Deny { to } => {
+            let mut notice = Notice::denied();
+            notice.exits.push(Exit::Contact(Contact::at(context.prepared.rules().help(to), false, context.now)));
+            notice
+        }
+    };
+    Err(Own::Held(Box::new(notice)))
+}
+
+fn seconds_until(told: Moment, now: Moment) -> u32 {
+    u32::try_from(told.since(now).as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
+}
+
+/// Makes the response of an answer that is Weir's own, and completes the record.
+pub fn own(
+    prepared: &Prepared,
+    site: Option<&Site>,
+    own: Own,
+    reader: Reader,
+    origin: Option<&HeaderValue>,
+    mut record: Record,
+) -> Response<Body> {
+    let rules = prepared.rules();
+    let person = || Contact::first(rules, record.moment).map(Exit::Contact);
+    let notice = match own {
+        Own::Held(mut notice) => {
+            // An exit of every notice is a person, also where the first is another proof or a wait.
+            if !notice.exits.iter().any(|exit| matches!(exit, Exit::Contact(_))) {
+                notice.exits.extend(person());
+            }
+            *notice
+        }
+        Own::Fault(fault) => {
+            let mut notice = Notice::fault(&fault);
+            notice.exits.extend(person());
+            record.action = "fault";
+            record.why = Some(fault.word().into());
+            record.cause = Some(fault.to_string().into());
+            match fault.blame() {
+                Blame::Client => {}
+                Blame::Upstream | Blame::Ours => tracing::debug!(id = record.id(), %fault, "not served"),
+            }
+            notice
+        }
+        Own::Refused { name, status } => {
+            record.action = "deny";
+            record.why = Some(name);
+            let mut notice = Notice::refused(StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN));
+            notice.exits.extend(person());
+            notice
+        }
+        Own::Return(target) => {
+            record.why = Some("return".into());
+            return finish(back(&target), site, origin, record);
+        }
+    };
+    finish(notice.answer(reader, record.id()), site, origin, record)
+}
+
+fn finish(
+    mut response: Response<Body>,
+    site: Option<&Site>,
+    origin: Option<&HeaderValue>,
+    mut record: Record,
+) -> Response<Body> {
+    cors::allow(response.headers_mut(), origin, site.and_then(|site| site.cors.as_ref()));
+    stamp(&mut response, &record);
+    record.status = Some(response.status());
+    response
+}
+
+fn back(target: &str) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let location = HeaderValue::from_str(target).unwrap_or(HeaderValue::from_static("/"));
+    response.headers_mut().insert(LOCATION, location);
+    response.headers_mut().insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Finishes an answer that is passed on: its id, and a device cookie where a sign-in came without one.
+pub fn passed(response: &mut Response<Body>, context: &Context<'_>, record: &Record) {
+    if let Some(cookie) = &context.new_device {
+        response.headers_mut().append(SET_COOKIE, cookie.clone());
+    }
+    stamp(response, record);
+}
+
+fn stamp(response: &mut Response<Body>, record: &Record) {
+    if let Ok(id) = HeaderValue::from_bytes(&record.id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+}

@@ -1,0 +1,66 @@
+//! A session cookie that must not travel: taken out of a request, and out of the answer to it.
+
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderMap, HeaderValue};
+
+/// What follows `name=` in a `Set-Cookie` field that sets this cookie.
+fn named<'a>(field: &'a HeaderValue, name: &str) -> Option<&'a str> {
+    field.to_str().ok()?.trim_start().strip_prefix(name)?.trim_start().strip_prefix('=')
+}
+
+/// Takes the fields that set this cookie out of an answer.
+pub fn drop_set(headers: &mut HeaderMap, name: Option<&str>) {
+    let Some(name) = name else { return };
+    if !headers.get_all(SET_COOKIE).iter().any(|field| named(field, name).is_some()) {
+        return;
+    }
+    let kept: Vec<HeaderValue> =
+        headers.get_all(SET_COOKIE).iter().filter(|field| named(field, name).is_none()).cloned().collect();
+    headers.remove(SET_COOKIE);
+    for field in kept {
+        headers.append(SET_COOKIE, field);
+    }
+}
+
+/// Takes this cookie out of a request, wherever it stands and however often.
+pub fn drop_sent(headers: &mut HeaderMap, name: &str) {
+    let mut kept: Vec<u8> = Vec::new();
+    for field in headers.get_all(COOKIE) {
+        for pair in field.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii) {
+            let key = pair.split(|byte| *byte == b'=').next().unwrap_or(pair).trim_ascii();
+            if key == name.as_bytes() || pair.is_empty() {
+                continue;
+            }
+            if !kept.is_empty() {
+                kept.extend_from_slice(b"; ");
+            }
+            kept.extend_from_slice(pair);
+        }
+    }
+    headers.remove(COOKIE);
+    if let (false, Ok(value)) = (kept.is_empty(), HeaderValue::from_bytes(&kept)) {
+        headers.insert(COOKIE, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(fields: &[&str]) -> HeaderMap {
+        fields.iter().map(|field| (SET_COOKIE, field.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn a_cookie_that_must_not_travel_is_gone_everywhere() {
+        let mut headers: HeaderMap = [(COOKIE, "a=1; sid=x; b=2"), (COOKIE, "sid=y;c=3")]
+            .map(|(k, v)| (k, v.parse().unwrap()))
+            .into_iter()
+            .collect();
+        drop_sent(&mut headers, "sid");
+        assert_eq!(headers[COOKIE], "a=1; b=2; c=3");
+        let mut set = answer(&["sid=a", "b=1"]);
+        drop_set(&mut set, Some("sid"));
+        assert_eq!(set.get_all(SET_COOKIE).iter().collect::<Vec<_>>(), ["b=1"]);
+    }
+}

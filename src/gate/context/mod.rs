@@ -1,0 +1,320 @@
+//! Everything that is known of a request before it is judged: where it wants to go, where it comes from, who asks.
+//!
+//! The target is canonical or the request is refused. What a client claims about itself is believed only where something
+//! proves it: a signature, the transport, a trusted proxy, or what the upstream said at sign-in.
+
+pub mod body;
+mod client;
+pub mod cookie;
+mod outgoing;
+
+pub use client::Client;
+
+use http::header::HOST;
+use http::{HeaderValue, Uri, request};
+
+use super::Gate;
+use super::cors::is_preflight;
+use super::fault::Fault;
+use super::notice::Notice;
+use super::prepared::Prepared;
+use super::record::Record;
+use super::step_up;
+use crate::clock::Moment;
+use crate::confidence::{Reading, Why};
+use crate::identity::token::Bearer;
+use crate::identity::{fields, session};
+use crate::judge::decision::Stage;
+use crate::judge::signals::authentication::Proof;
+use crate::judge::signals::{Readings, Sighting};
+use crate::listen::host::{self, Authority};
+use crate::listen::{Peer, Scheme};
+use crate::memory::SessionFacts;
+use crate::rules::facts::Facts;
+use crate::rules::routes::{Found, Marks};
+use crate::rules::ruleset::{JourneyId, Refusal, Site, SubjectSource, UpstreamId};
+use crate::rules::target::{self, Target};
+use crate::subject::{Account, Device, Network, Session};
+
+/// Headers by which a client asks that its method be read as another.
+const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+
+/// One request, before it is judged.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// What is in force for this request.
+    pub prepared: &'a Prepared,
+    /// The moment that it is judged at.
+    pub now: Moment,
+    /// The host that it is for.
+    pub authority: Authority,
+    /// The site that answers for the host.
+    pub site: &'a Site,
+    /// What serves the path.
+    pub upstream: UpstreamId,
+    /// The path, in both readings.
+    pub target: Target<'a>,
+    /// The target as it was sent.
+    pub uri: &'a Uri,
+    /// `Host` as it was sent, when there was one.
+    pub sent_host: Option<HeaderValue>,
+    /// The journey on the path, if any.
+    pub journey: Option<JourneyId>,
+    /// What else the route means.
+    pub marks: Marks,
+    /// The path to forward when it is not the one that was sent.
+    pub canonical: Option<String>,
+    /// A method that only looks (RFC 9110, section 9.2.1).
+    pub safe: bool,
+    /// When this request is judged.
+    pub stage: Stage,
+    /// Where it comes from.
+    pub client: Client,
+    /// The same, hashed.
+    pub network: Network,
+    /// With which device.
+    pub device: Reading<Device>,
+    /// In which session.
+    pub session: Option<Session>,
+    /// What is remembered of the session.
+    pub facts: Option<SessionFacts>,
+    /// What the session has proved.
+    pub proof: Reading<Proof>,
+    /// Whose account: verified in a session, claimed at a sign-in.
+    pub account: Reading<Account>,
+    /// Where a change was made from, on the same site.
+    pub referer: Option<String>,
+    /// A session that is open only as far as its step-up does not reach what no journey guards.
+    pub detached: bool,
+    /// The device cookie to set with the answer.
+    pub new_device: Option<HeaderValue>,
+}
+
+impl<'a> Context<'a> {
+    /// Reads the head of a request.
+    ///
+    /// # Errors
+    /// What makes it impossible to say which journey this is, or who asks.
+    pub fn read(
+        gate: &Gate,
+        prepared: &'a Prepared,
+        peer: &Peer,
+        head: &request::Parts,
+        uri: &'a Uri,
+        now: Moment,
+        record: &mut Record,
+    ) -> Result<Self, Fault> {
+        let rules = prepared.rules();
+        let authority = host::agree(head, peer.scheme)?;
+        let client =
+            Client::of(peer.remote, peer.scheme == Scheme::Https, &rules.identity.trusted_proxies, &head.headers);
+        let network = gate.shared.names.network(client.address);
+        record.network = Some(network);
+        let site = rules.sites.find(&authority.host).ok_or_else(|| Fault::UnknownSite(authority.host.clone()))?;
+        let target = target::read(uri.path()).map_err(|_| Fault::AmbiguousTarget)?;
+
+        let preflight = is_preflight(&head.method, &head.headers);
+        let found = if preflight { Found::Unlisted } else { rules.routes.find(head.method.as_str(), &target) };
+        let (journey, marks, canonical) = match found {
+            Found::Unlisted => (None, Marks::default(), None),
+            Found::Ambiguous => return Err(Fault::AmbiguousTarget),
+            Found::MethodNotAllowed { allow } => return Err(Fault::MethodNotAllowed { allow: allow.to_owned() }),
+            Found::Listed { journey, route, canonical, marks } => {
+                record.route = Some(route);
+                record.journey = journey;
+                if overrides_method(head) {
+                    return Err(Fault::MethodOverride);
+                }
+                (journey, marks, canonical)
+            }
+        };
+        let upstream = site.upstream_of(target.plain());
+        record.upstream = Some(upstream);
+        let is_sign_in = journey.is_some_and(|journey| rules.journey(journey).succeeds_on.is_some());
+        let device = gate.shared.identity.devices.read(&head.headers, client.https, now).map(|known| known.device);
+        record.device = device.known();
+
+        let mut context = Self {
+            prepared,
+            now,
+            authority,
+            site,
+            upstream,
+            target,
+            uri,
+            sent_host: head.headers.get(HOST).cloned(),
+            journey,
+            marks,
+            canonical,
+            safe: Notice::safe(&head.method),
+            stage: if is_sign_in { Stage::Attempt } else { Stage::Session },
+            client,
+            network,
+            device,
+            session: None,
+            facts: None,
+            proof: Reading::Unknown(Why::Missing),
+            account: Reading::Unknown(Why::NotAsked),
+            referer: None,
+            detached: false,
+            new_device: None,
+        };
+        context.recognise(gate, head)?;
+        if !context.safe {
+            context.referer = step_up::referer(head, &context.authority.host);
+        }
+        context.detached = context.is_held() && context.journey.is_none() && !context.is_step_up(head);
+        record.session = context.session;
+        record.account = context.account.known();
+        Ok(context)
+    }
+
+    /// Finds the session and what it has proved.
+    fn recognise(&mut self, gate: &Gate, head: &request::Parts) -> Result<(), Fault> {
+        let rules = self.prepared.rules();
+        let names = &gate.shared.names;
+        match &rules.identity.subject {
+            None => {}
+            Some(SubjectSource::SessionCookie { name }) => match session::read(&head.headers, name, names) {
+                Reading::Known(session) => self.remember(gate, session),
+                Reading::Unknown(why) => self.proof = Reading::Unknown(why),
+            },
+            Some(SubjectSource::Jwt(_)) => {
+                let Some(tokens) = self.prepared.tokens() else { return Ok(()) };
+                match tokens.read(&head.headers, self.now) {
+                    Bearer::Absent => {}
+                    Bearer::Unverifiable(why) => {
+                        self.proof = Reading::Unknown(why);
+                        self.account = Reading::Unknown(why);
+                    }
+                    // Where no journey guards, what the token is worth is the application's own business.
+                    Bearer::Invalid(_) if self.journey.is_none() => {}
+                    Bearer::Invalid(why) => return Err(Fault::InvalidToken(why)),
+                    Bearer::Valid(claims) => {
+                        self.remember(gate, claims.session);
+                        self.account = Reading::Known(claims.account);
+                        if let Some(own) = claims.proof(rules) {
+                            self.proof = Reading::Known(stronger(self.proof.known(), own));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, gate: &Gate, session: Session) {
+        self.session = Some(session);
+        self.facts = gate.shared.memory.sessions.read(session.bits());
+        if let Some(facts) = &self.facts {
+            self.proof = facts.proof(self.prepared.rules()).map_or(self.proof, Reading::Known);
+            self.account = facts.account().map_or(Reading::Unknown(Why::Missing), Reading::Known);
+        }
+    }
+
+    /// Whether the session was opened only as far as its step-up.
+    pub fn is_held(&self) -> bool {
+        self.facts.as_ref().is_some_and(|facts| facts.held)
+    }
+
+    /// Whether this is the way to a proof, or out: a held session may go there.
+    fn is_step_up(&self, head: &request::Parts) -> bool {
+        let page = self.prepared.rules().step_up.as_ref().map(|step_up| &*step_up.page);
+        self.marks.proves
+            || self.marks.ends_session
+            || head.uri.path() == step_up::RETURN
+            || page.is_some_and(|page| page.split('?').next() == Some(head.uri.path()))
+    }
+
+    /// The first `[[refuse]]` that holds.
+    pub fn refusal(&self, head: &request::Parts) -> Option<&'a Refusal> {
+        let rules = self.prepared.rules();
+        let facts = Facts {
+            method: head.method.as_str(),
+            target: &self.target,
+            query: head.uri.query().unwrap_or_default(),
+            headers: &head.headers,
+            host: &self.authority.host,
+            address: self.client.address,
+        };
+        rules.refused(&facts)
+    }
+
+    /// Whether the judge or the lesson needs a field of the body.
+    pub fn reads_fields(&self) -> bool {
+        self.journey.is_some_and(|journey| self.prepared.rules().journey(journey).account.is_some())
+    }
+
+    /// Reads the account's name from the body, where the journey has one, and forgets it: only its hash is kept.
+    pub fn read_fields(&mut self, gate: &Gate, head: &request::Parts, body: &body::Taken, record: &mut Record) {
+        let Some(journey) = self.journey else { return };
+        let Some(field) = &self.prepared.rules().journey(journey).account else { return };
+        let named = match body.whole() {
+            Some(bytes) => fields::read(field, &head.headers, bytes).map(|name| gate.shared.names.account(&name)),
+            None => Reading::Unknown(Why::Ambiguous),
+        };
+        self.account = named;
+        record.account = self.account.known();
+    }
+
+    /// The name of the application's session cookie, when sessions are learned from one.
+    pub fn session_cookie(&self) -> Option<&str> {
+        match &self.prepared.rules().identity.subject {
+            Some(SubjectSource::SessionCookie { name }) => Some(name),
+            Some(SubjectSource::Jwt(_)) | None => None,
+        }
+    }
+
+    /// What the histories say about this request.
+    pub fn readings(&self, gate: &Gate) -> Readings {
+        let memory = &gate.shared.memory;
+        let account = match self.account {
+            Reading::Known(account) => {
+                memory.accounts.read(account.bits()).map_or(Reading::Unknown(Why::Missing), Reading::Known)
+            }
+            Reading::Unknown(why) => Reading::Unknown(why),
+        };
+        let device_bucket = self.device.known().and_then(|device| memory.devices.read(device.bits()));
+        let network_bucket = memory.networks.read(self.network.bits());
+        let sighting = Sighting {
+            account: account.as_ref(),
+            device: self.device,
+            device_bucket: device_bucket.as_ref(),
+            network: Reading::Known(self.network),
+            network_bucket: network_bucket.as_ref(),
+            session: self.proof,
+        };
+        Readings::of(&sighting, self.now)
+    }
+
+    /// One client, for what is kept per client: its session, else its device, else its network.
+    pub fn client_key(&self) -> u64 {
+        let device = self.device.known().map(Device::bits);
+        self.session.map(Session::bits).or(device).unwrap_or(self.network.bits())
+    }
+
+    /// One client on one journey, for noticing that it repeats itself.
+    pub fn loop_key(&self, gate: &Gate) -> u64 {
+        let journey = self.journey.map_or(u16::MAX, |journey| journey.index() as u16);
+        gate.shared.names.key(&[b"loop", &self.client_key().to_le_bytes(), &journey.to_le_bytes()])
+    }
+
+    /// Whose turn it is on a throttled journey: the account that is tried, else the client.
+    pub fn turn_key(&self, gate: &Gate) -> u64 {
+        let journey = self.journey.map_or(u16::MAX, |journey| journey.index() as u16);
+        let who = self.account.known().map_or_else(|| self.client_key(), Account::bits);
+        gate.shared.names.key(&[b"turn", &who.to_le_bytes(), &journey.to_le_bytes()])
+    }
+}
+
+/// The stronger proof; of two alike the fresher. A held session stays held until its proof.
+fn stronger(remembered: Option<Proof>, own: Proof) -> Proof {
+    let Some(remembered) = remembered else { return own };
+    let best = if (remembered.level, remembered.at) > (own.level, own.at) { remembered } else { own };
+    Proof { held: remembered.held, ..best }
+}
+
+fn overrides_method(head: &request::Parts) -> bool {
+    OVERRIDES.iter().any(|name| head.headers.contains_key(*name))
+        || head.uri.query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("_method=")))
+}

@@ -1,0 +1,113 @@
+//! The request as it goes to the upstream: what is for one hop is gone, what only Weir may say is Weir's.
+
+use http::header::HeaderName;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Request, Uri, request};
+
+use super::body::Taken;
+use super::{Context, cookie};
+use crate::gate::record::Record;
+use crate::listen::{Inflow, Peer, Scheme, Spoken};
+use crate::upstream::Outgoing;
+use crate::upstream::headers::{Proof, request_headers};
+
+const CONFIDENCE: HeaderName = HeaderName::from_static("weir-confidence");
+const JOURNEY: HeaderName = HeaderName::from_static("weir-journey");
+const REQUEST_ID: HeaderName = HeaderName::from_static("weir-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+impl Context<'_> {
+    /// Makes the request that is forwarded out of the one that came in.
+    pub fn outgoing(
+        &self,
+        peer: &Peer,
+        mut head: request::Parts,
+        body: Taken,
+        record: &Record,
+    ) -> Request<Outgoing<Inflow>> {
+        let host = self.host_value();
+        let headers = &mut head.headers;
+        let own;
+        let proof = match peer.keep(|| proof(peer)) {
+            Some(proof) => proof,
+            None => {
+                own = proof(peer);
+                &own
+            }
+        };
+        request_headers(headers, proof, &host, self.client.proxied);
+        if let (true, Some(name)) = (self.detached, self.session_cookie()) {
+            cookie::drop_sent(headers, name);
+        }
+        if let Some(scored) = &record.scored {
+            headers.insert(CONFIDENCE, HeaderValue::from(u16::from(scored.confidence().score())));
+        }
+        if let Some(journey) = self.journey {
+            headers.insert(JOURNEY, self.prepared.journey_header(journey).clone());
+        }
+        if let Ok(id) = HeaderValue::from_bytes(&record.id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        if !headers.get(TRACEPARENT).is_some_and(is_traceparent)
+            && let Ok(trace) = HeaderValue::from_bytes(&new_traceparent(&record.id))
+        {
+            headers.insert(TRACEPARENT, trace);
+        }
+        head.uri = Uri::from(self.forwarded_path());
+        let body = match body {
+            Taken::Nothing => Outgoing::Empty,
+            Taken::Whole(bytes) => Outgoing::Whole(bytes),
+            Taken::Streamed(inflow) => Outgoing::Stream(inflow),
+        };
+        Request::from_parts(head, body)
+    }
+
+    /// What the upstream sees as `Host`: the one host that all parts of the request agreed on.
+    fn host_value(&self) -> HeaderValue {
+        if let Some(sent) = &self.sent_host {
+            return sent.clone();
+        }
+        HeaderValue::from_str(&self.authority.to_string()).unwrap_or(HeaderValue::from_static("invalid"))
+    }
+
+    /// The canonical path with the query as it was sent; or the bytes as they were sent, where no journey guards.
+    fn forwarded_path(&self) -> PathAndQuery {
+        let sent = self.uri.path_and_query();
+        if let Some(canonical) = &self.canonical {
+            let query = self.uri.query();
+            let text = query.map_or_else(|| canonical.clone(), |query| format!("{canonical}?{query}"));
+            if let Ok(path) = PathAndQuery::from_maybe_shared(bytes::Bytes::from(text)) {
+                return path;
+            }
+        }
+        sent.cloned().unwrap_or(PathAndQuery::from_static("/"))
+    }
+}
+
+fn proof(peer: &Peer) -> Proof {
+    Proof::new(peer.remote.ip(), peer.scheme == Scheme::Https, peer.spoken == Spoken::H2)
+}
+
+/// W3C Trace Context, version 00: `00-<32 hex>-<16 hex>-<2 hex>`, neither id all zeros.
+fn is_traceparent(value: &HeaderValue) -> bool {
+    let bytes = value.as_bytes();
+    let hex = |range: std::ops::Range<usize>| {
+        let digits = &bytes[range];
+        digits.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+            && digits.iter().any(|digit| *digit != b'0')
+    };
+    bytes.len() == 55
+        && bytes.starts_with(b"00-")
+        && bytes[35] == b'-'
+        && bytes[52] == b'-'
+        && hex(3..35)
+        && hex(36..52)
+        && bytes[53..].iter().all(u8::is_ascii_hexdigit)
+}
+
+fn new_traceparent(id: &[u8; 32]) -> [u8; 55] {
+    let mut trace = *b"00-00000000000000000000000000000000-0000000000000000-00";
+    trace[3..35].copy_from_slice(id);
+    trace[36..52].copy_from_slice(&id[16..]);
+    trace
+}

@@ -1,0 +1,131 @@
+//! The path of a request: [`pass`] is its walk on one screen, the other files are its steps.
+//!
+//! The gate joins what the edges know with what the law says. It never waits for anything but the client's body and the
+//! upstream, and whatever it answers itself carries a way out.
+
+pub mod answer;
+pub mod body;
+pub mod context;
+pub mod cors;
+pub mod fault;
+pub mod handoff;
+pub mod learn;
+pub mod notice;
+mod pass;
+pub mod prepared;
+pub mod read_only;
+pub mod record;
+mod said;
+pub mod step_up;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+pub use pass::pass;
+
+use self::prepared::Prepared;
+use self::record::LinePolicy;
+use crate::admission::Admission;
+use crate::clock::Clock;
+use crate::identity::Identity;
+use crate::listen::Inflow;
+use crate::memory::Memory;
+use crate::rules::in_force::InForce;
+use crate::subject::Names;
+use crate::swap::Reader;
+use crate::telemetry::Telemetry;
+use crate::telemetry::lines::Lines;
+use crate::upstream::Pools;
+
+/// What all workers share.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// Where moments come from.
+    pub clock: Clock,
+    /// Makes keyed hashes.
+    pub names: Names,
+    /// What is remembered.
+    pub memory: Arc<Memory>,
+    /// Tokens, device cookies, signed values.
+    pub identity: Arc<Identity>,
+    /// Room.
+    pub admission: Arc<Admission>,
+    /// Metrics.
+    pub telemetry: Telemetry,
+    /// A body of at most so many bytes is read whole before anything is judged.
+    pub whole_body: usize,
+}
+
+/// One worker's gate.
+pub struct Gate {
+    shared: Shared,
+    worker: usize,
+    law: RefCell<Reader<InForce>>,
+    prepared: RefCell<Rc<Prepared>>,
+    pools: Pools<Inflow>,
+    lines: Rc<LinePolicy>,
+    next_id: Cell<[u64; 2]>,
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gate").field("worker", &self.worker).finish_non_exhaustive()
+    }
+}
+
+impl Gate {
+    /// The gate of a worker. `seed` makes its request ids unlike those of other workers and starts.
+    pub fn new(
+        shared: Shared,
+        worker: usize,
+        mut law: Reader<InForce>,
+        pools: Pools<Inflow>,
+        lines: Lines,
+        allowed_one_in: u32,
+        seed: [u64; 2],
+    ) -> Self {
+        let prepared = Rc::new(Prepared::new(law.pin(), worker, &shared));
+        let lines = Rc::new(LinePolicy { lines: RefCell::new(lines), allowed_one_in, since: Cell::new(0) });
+        Self {
+            shared,
+            worker,
+            law: RefCell::new(law),
+            prepared: RefCell::new(prepared),
+            pools,
+            lines,
+            next_id: Cell::new([seed[0] | 1, seed[1]]),
+        }
+    }
+
+    /// What is in force, made ready for this worker; pinned for as long as the caller holds it.
+    fn prepared(&self) -> Rc<Prepared> {
+        let law = self.law.borrow_mut().pin();
+        let mut prepared = self.prepared.borrow_mut();
+        if !Arc::ptr_eq(&prepared.law, &law) {
+            *prepared = Rc::new(Prepared::new(law, self.worker, &self.shared));
+        }
+        prepared.clone()
+    }
+
+    /// Hands held decision lines to their writer.
+    pub fn tick(&self) {
+        self.lines.lines.borrow_mut().hand_over();
+    }
+
+    /// A fresh request id: 32 hexadecimal digits, also the trace id. Unique, not secret (xorshift128+).
+    fn request_id(&self) -> [u8; 32] {
+        let mut id = [0; 32];
+        for half in id.chunks_exact_mut(16) {
+            let [mut older, newer] = self.next_id.get();
+            older ^= older << 23;
+            let next = older ^ newer ^ (older >> 17) ^ (newer >> 26);
+            self.next_id.set([newer, next]);
+            let value = next.wrapping_add(newer);
+            for (at, digit) in half.iter_mut().enumerate() {
+                *digit = b"0123456789abcdef"[(value >> (60 - 4 * at)) as usize & 15];
+            }
+        }
+        id
+    }
+}

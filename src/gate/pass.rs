@@ -1,0 +1,85 @@
+//! A request's walk, on one screen. Each step is a file of its own; this one only says in which order they come.
+
+use http::{Request, Response};
+
+use super::answer::{self, Own};
+use super::body::Body;
+use super::context::Context;
+use super::notice::Reader;
+use super::record::Record;
+use super::said::Said;
+use super::{Gate, context, learn, step_up};
+use crate::judge::decision::Outcome;
+use crate::judge::judge;
+use crate::listen::{Inflow, Peer};
+use crate::upstream;
+use crate::upstream::headers::response_headers;
+
+/// Answers one request: forwards it, or says itself what the customer can do instead. Leaves one record, whatever happens.
+pub async fn pass(gate: &Gate, peer: &Peer, request: Request<Inflow>) -> Response<Body> {
+    let prepared = gate.prepared();
+    let now = gate.shared.clock.now();
+    let (head, inflow) = request.into_parts();
+    let uri = head.uri.clone();
+    let mut record = Record::begin(gate.lines.clone(), prepared.clone(), now, gate.request_id(), head.method.clone());
+    let reader = Reader::of(&head.method, &head.headers);
+    let origin = head.headers.get(http::header::ORIGIN).cloned();
+
+    let mut context = match Context::read(gate, &prepared, peer, &head, &uri, now, &mut record) {
+        Ok(context) => context,
+        Err(fault) => {
+            return answer::own(&prepared, None, Own::Fault(fault), reader, origin.as_ref(), record);
+        }
+    };
+    let site = Some(context.site);
+    match walk(gate, peer, &mut context, head, inflow, reader, &mut record).await {
+        Ok(mut response) => {
+            answer::passed(&mut response, &context, &record);
+            record.status = Some(response.status());
+            response
+        }
+        Err(own) => answer::own(&prepared, site, own, reader, origin.as_ref(), record),
+    }
+}
+
+async fn walk(
+    gate: &Gate,
+    peer: &Peer,
+    context: &mut Context<'_>,
+    head: http::request::Parts,
+    inflow: Inflow,
+    reader: Reader,
+    record: &mut Record,
+) -> Result<Response<Body>, Own> {
+    let prepared = context.prepared;
+    let rules = prepared.rules();
+    if let Some(refusal) = context.refusal(&head) {
+        return Err(Own::Refused { name: refusal.name.clone(), status: refusal.status });
+    }
+    if let Some(target) = step_up::returning(gate, context, &head) {
+        return Err(target);
+    }
+    let body = context::body::take(inflow, context.reads_fields(), gate.shared.whole_body).await?;
+    context.read_fields(gate, &head, &body, record);
+
+    let readings = context.readings(gate);
+    let away = gate.pools.away(rules.upstream(context.upstream));
+    let verdict = judge(rules, context.journey, context.stage, context.safe, away, &readings, context.now);
+    record.judged(&verdict);
+    let clearance = match verdict.outcome {
+        Outcome::Cleared(clearance) => clearance,
+        Outcome::Held(hold) => answer::hold(gate, context, hold, reader, record)?,
+    };
+    let law = rules.upstream(context.upstream);
+    let slot = prepared.lane(context.upstream).admit(law.max_in_flight, context.network.bits());
+    let slot = slot.map_err(|full| answer::busy(law, full))?;
+
+    let request = context.outgoing(peer, head, body, record);
+    record.dispatched();
+    let answered = upstream::forward(&gate.pools, clearance, slot, law, request).await;
+    record.answered();
+    let mut response = answered.map_err(|failure| Own::Fault(failure.into()))?.map(Body::Passed);
+    let said = Said::read(&response_headers(response.headers_mut()));
+    learn::from(gate, context, &mut response, said, reader, record)?;
+    Ok(response)
+}

@@ -1,0 +1,117 @@
+//! One more proof: asked for in the client's own way (RFC 9470 for programs, the application's page for browsers), and the way
+//! back to where the customer was.
+//!
+//! A client that repeats the same request without a proof, for ever, is told once more in a way that ends the loop.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use http::header::{LOCATION, REFERER};
+use http::{HeaderValue, StatusCode, request};
+
+use super::Gate;
+use super::answer::Own;
+use super::context::Context;
+use super::fault::Fault;
+use super::notice::{Exit, Notice, Reader};
+use crate::identity::return_target;
+use crate::judge::decision::Lack;
+use crate::rules::ruleset::{Level, StepUpStatus};
+
+/// Where a step-up page sends the customer when the proof was given: Weir checks the return target and goes on.
+pub const RETURN: &str = "/.well-known/weir/return";
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// How strong.
+    pub level: Level,
+    /// How fresh.
+    pub max_age: Option<Duration>,
+    /// What is missing.
+    pub lacks: Lack,
+}
+
+/// The notice that asks for a proof.
+pub fn notice(gate: &Gate, context: &Context<'_>, asked: Asked, reader: Reader) -> Notice {
+    let rules = context.prepared.rules();
+    let law = rules.level(asked.level);
+    let acr_values = if law.acr.is_empty() { law.name.to_string() } else { law.acr.join(" ") };
+    let max_age = match asked.lacks {
+        Lack::Strength => None,
+        Lack::Freshness => asked.max_age.map(|age| age.as_secs()),
+    };
+    let back = if context.safe { sent(context) } else { context.referer.as_deref().unwrap_or("/") };
+    let page = rules.step_up.as_ref().map(|step_up| page(gate, context, &step_up.page, back, !context.safe));
+    let exit = Exit::StepUp { url: page.clone(), acr_values: acr_values.clone(), max_age };
+    let challenge = challenge(&context.authority.host, &acr_values, max_age);
+    let looping = gate.shared.memory.loops.is_looping(context.loop_key(gate), context.now);
+    context.prepared.meters().step_up(if looping { "looping" } else { "asked" });
+    let fixed = context.journey.map(|journey| rules.journey(journey).step_up_status);
+    let status = match (looping, fixed) {
+        (true, _) | (_, Some(StepUpStatus::Forbidden)) => StatusCode::FORBIDDEN,
+        (false, Some(StepUpStatus::Unauthorized) | None) => StatusCode::UNAUTHORIZED,
+    };
+    let mut notice = Notice::step_up(status, &challenge, exit, !context.safe);
+    if let (Reader::Browser, Some(page)) = (reader, page)
+        && let Ok(location) = HeaderValue::from_str(&page)
+    {
+        notice.status = StatusCode::SEE_OTHER;
+        notice.fields.push((LOCATION, location));
+    }
+    notice
+}
+
+/// RFC 9470, section 3: the challenge on RFC 6750's scheme.
+fn challenge(realm: &str, acr_values: &str, max_age: Option<u64>) -> String {
+    let mut text = format!(
+        "Bearer realm=\"{}\", error=\"insufficient_user_authentication\", error_description=\"Please confirm it is you\", acr_values=\"{}\"",
+        quoted(realm),
+        quoted(acr_values)
+    );
+    if let Some(seconds) = max_age {
+        let _ = write!(text, ", max_age=\"{seconds}\"");
+    }
+    text
+}
+
+/// What may stand between quotes in a field value.
+fn quoted(text: &str) -> String {
+    text.chars().filter(|c| matches!(c, ' '..='~') && *c != '"' && *c != '\\').collect()
+}
+
+/// The application's page, with the signed way back. A change cannot be repeated by a redirect: the customer returns to the
+/// page that it was made from, and is told that it has to be sent again.
+pub fn page(gate: &Gate, context: &Context<'_>, page: &str, back: &str, resend: bool) -> String {
+    let keys = &gate.shared.identity.keys;
+    let joint = if page.contains('?') { '&' } else { '?' };
+    let again = if resend { "&resend=1" } else { "" };
+    match return_target::mint(keys, back, context.session, context.now) {
+        Some(target) => format!("{page}{joint}rt={target}{again}"),
+        None => page.to_owned(),
+    }
+}
+
+/// The path and query as they were sent.
+fn sent<'a>(context: &Context<'a>) -> &'a str {
+    context.uri.path_and_query().map_or("/", |path| path.as_str())
+}
+
+/// The path of a `Referer` on the same site: where a change was made from.
+pub fn referer(head: &request::Parts, host: &str) -> Option<String> {
+    let sent = head.headers.get(REFERER)?.to_str().ok()?.parse::<http::Uri>().ok()?;
+    let same = sent.host()?.eq_ignore_ascii_case(host);
+    same.then(|| sent.path_and_query().map_or("/", |path| path.as_str()).to_owned())
+}
+
+/// Answers the way back from a step-up: a redirect to a target that was signed here for this session.
+pub fn returning(gate: &Gate, context: &Context<'_>, head: &request::Parts) -> Option<Own> {
+    if head.uri.path() != RETURN {
+        return None;
+    }
+    let signed =
+        head.uri.query().into_iter().flat_map(|query| query.split('&')).find_map(|pair| pair.strip_prefix("rt="));
+    let keys = &gate.shared.identity.keys;
+    let target = signed.and_then(|signed| return_target::read(keys, signed, context.session, context.now));
+    Some(target.map_or(Own::Fault(Fault::ReturnTarget), Own::Return))
+}

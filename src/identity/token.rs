@@ -1,0 +1,304 @@
+//! Bearer tokens (RFC 6750, RFC 7519, RFC 8725): who the subject is, and what they have proved.
+//!
+//! Only the signature is left to the library; every claim is checked here, at a moment that is an argument. It must never
+//! believe an algorithm that its key does not have, never wait for keys, and never keep or print a token.
+
+use std::fmt;
+use std::hash::Hasher as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, header};
+use quick_cache::sync::Cache;
+use serde_json::{Map, Value};
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
+use smallvec::SmallVec;
+
+use super::keys::{Keys, algorithm};
+use super::signed::KeyringError;
+use crate::clock::Moment;
+use crate::confidence::{Reading, Why};
+use crate::judge::signals::authentication::Proof;
+use crate::rules::ruleset::{JwtSource, RuleSet};
+use crate::subject::{Account, Names, Session};
+
+/// How far the issuer's clock may be from ours.
+const LEEWAY: Duration = Duration::from_secs(30);
+/// Longer tokens are refused before anything is computed.
+const LONGEST: usize = 16 * 1024;
+/// Sessions that have ended and whose tokens have not expired. The loser is the one least asked for: its tokens are believed
+/// again until they expire.
+const REVOKED: usize = 65_536;
+
+/// What a request's `Authorization` field said.
+#[derive(Clone, Debug)]
+pub enum Bearer {
+    /// No bearer token.
+    Absent,
+    /// A token that holds.
+    Valid(Arc<Claims>),
+    /// A token that does not, and why: 401 `invalid_token` on a journey.
+    Invalid(&'static str),
+    /// A token that cannot be verified now.
+    Unverifiable(Why),
+}
+
+impl Bearer {
+    /// The claims as a reading: an invalid token says as little as none.
+    pub fn reading(&self) -> Reading<&Claims> {
+        match self {
+            Self::Valid(claims) => Reading::Known(claims),
+            Self::Unverifiable(why) => Reading::Unknown(*why),
+            Self::Absent | Self::Invalid(_) => Reading::Unknown(Why::Missing),
+        }
+    }
+}
+
+/// What a verified token says. The names in it are hashed already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// The account, by the claim that the rules name.
+    pub account: Account,
+    /// The session: `sid`, or else the subject and when it signed in.
+    pub session: Session,
+    /// The class of authentication.
+    pub acr: Option<Box<str>>,
+    /// Its methods (RFC 8176).
+    pub amr: SmallVec<[Box<str>; 4]>,
+    /// When the subject proved itself.
+    pub auth_time: Option<Moment>,
+    /// When the token was issued.
+    pub issued: Option<Moment>,
+    /// Until when it is good.
+    pub expires: Moment,
+}
+
+impl Claims {
+    /// What the subject has proved, in this rule set: the strongest level that `acr` or `amr` proves, else the weakest. A token
+    /// that does not say when is as old as can be.
+    pub fn proof(&self, rules: &RuleSet) -> Option<Proof> {
+        let named = rules.level_of(self.acr.as_deref(), self.amr.iter().map(|method| &**method));
+        let level = named.or_else(|| rules.weakest_level())?;
+        Some(Proof { level, at: self.auth_time.unwrap_or_default(), held: false })
+    }
+}
+
+/// Verifies the tokens of one issuer. One for the process; made anew when the rules name another issuer.
+pub struct Tokens {
+    keys: Arc<Keys>,
+    law: JwtSource,
+    names: Names,
+    /// Tokens that were verified, by keyed hash, until they expire or the keys change. The loser is the least used: it costs
+    /// one verification again.
+    verified: Cache<u128, (Arc<Claims>, u64)>,
+    revoked: Cache<u64, Moment>,
+    cache_key: [u8; 16],
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens")
+            .field("issuer", &self.law.issuer)
+            .field("verified", &self.verified.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Tokens {
+    /// Tokens of this issuer under these keys; `remembered` of those that were verified are not verified again.
+    ///
+    /// # Errors
+    /// When the system gives no random numbers.
+    pub fn new(keys: Arc<Keys>, law: JwtSource, names: Names, remembered: usize) -> Result<Self, KeyringError> {
+        super::install();
+        let mut cache_key = [0; 16];
+        rand::fill(&mut cache_key).map_err(|_| KeyringError::Random)?;
+        let (verified, revoked) = (Cache::new(remembered), Cache::new(REVOKED));
+        Ok(Self { keys, law, names, verified, revoked, cache_key })
+    }
+
+    /// What the `Authorization` field of these headers says now.
+    pub fn read(&self, headers: &HeaderMap, now: Moment) -> Bearer {
+        match bearer(headers) {
+            Ok(None) => Bearer::Absent,
+            Ok(Some(token)) => self.verify(token, now),
+            Err(flaw) => Bearer::Invalid(flaw),
+        }
+    }
+
+    /// Ends a session: its tokens that were issued up to now are not believed any more.
+    pub fn revoke(&self, session: Session, now: Moment) {
+        self.revoked.insert(session.bits(), now);
+    }
+
+    fn verify(&self, token: &str, now: Moment) -> Bearer {
+        if let Err(why) = self.keys.usable(now) {
+            return Bearer::Unverifiable(why);
+        }
+        let mut hasher = SipHasher13::new_with_key(&self.cache_key);
+        hasher.write(token.as_bytes());
+        let hash = hasher.finish128().as_u128();
+        // Read before verifying, so that keys that change meanwhile make the entry an old one.
+        let generation = self.keys.generation();
+        let known = self.verified.get(&hash).filter(|(_, under)| *under == generation);
+        let claims = match known {
+            Some((claims, _)) => claims,
+            None => match self.verify_anew(token, now) {
+                Ok(claims) => {
+                    let claims = Arc::new(claims);
+                    self.verified.insert(hash, (claims.clone(), generation));
+                    claims
+                }
+                Err(Doubt::Flaw(flaw)) => return Bearer::Invalid(flaw),
+                Err(Doubt::NoSuchKey) if self.keys.ask(now) => return Bearer::Unverifiable(Why::Stale),
+                Err(Doubt::NoSuchKey) => return Bearer::Invalid("signed with a key that the issuer does not publish"),
+            },
+        };
+        if now >= claims.expires.plus(LEEWAY) {
+            self.verified.remove(&hash);
+            return Bearer::Invalid("expired");
+        }
+        let ended = self.revoked.get(&claims.session.bits());
+        if ended.is_some_and(|ended| claims.issued.is_none_or(|issued| issued <= ended)) {
+            return Bearer::Invalid("its session has ended");
+        }
+        Bearer::Valid(claims)
+    }
+
+    fn verify_anew(&self, token: &str, now: Moment) -> Result<Claims, Doubt> {
+        let (message, signature) = token.rsplit_once('.').ok_or(Doubt::Flaw("not a JWT"))?;
+        let (head, payload) = message.split_once('.').ok_or(Doubt::Flaw("not a JWT"))?;
+        if payload.contains('.') {
+            return Err(Doubt::Flaw("not a JWT"));
+        }
+        let head: Head = decode(head).ok_or(Doubt::Flaw("its header cannot be read"))?;
+        if head.crit.is_some() {
+            return Err(Doubt::Flaw("it demands an extension that is not understood"));
+        }
+        if head.typ.as_deref().is_some_and(|typ| !is_access_token(typ)) {
+            return Err(Doubt::Flaw("it is another kind of token"));
+        }
+        let algorithm = algorithm(&head.alg).ok_or(Doubt::Flaw("its algorithm is not accepted"))?;
+        let set = self.keys.set();
+        let mut found = false;
+        let holds = set.candidates(head.kid.as_deref(), algorithm).any(|key| {
+            found = true;
+            matches!(jsonwebtoken::crypto::verify(signature, message.as_bytes(), key, algorithm), Ok(true))
+        });
+        match (holds, found) {
+            (true, _) => {}
+            (false, true) => return Err(Doubt::Flaw("its signature does not hold")),
+            (false, false) => return Err(Doubt::NoSuchKey),
+        }
+        let claims: Map<String, Value> = decode(payload).ok_or(Doubt::Flaw("its claims cannot be read"))?;
+        self.check(&claims, now).map_err(Doubt::Flaw)
+    }
+
+    fn check(&self, claims: &Map<String, Value>, now: Moment) -> Result<Claims, &'static str> {
+        if claims.get("iss").and_then(Value::as_str) != Some(&*self.law.issuer) {
+            return Err("it is from another issuer");
+        }
+        let meant = match claims.get("aud") {
+            Some(Value::String(one)) => **one == *self.law.audience,
+            Some(Value::Array(many)) => many.iter().any(|one| one.as_str() == Some(&*self.law.audience)),
+            _ => false,
+        };
+        if !meant {
+            return Err("it is for another audience");
+        }
+        let latest = now.plus(LEEWAY);
+        let expires = moment(claims.get("exp")).ok_or("it does not say when it expires")?;
+        if now >= expires.plus(LEEWAY) {
+            return Err("expired");
+        }
+        if claims.contains_key("nbf") && moment(claims.get("nbf")).is_none_or(|from| from > latest) {
+            return Err("not valid yet");
+        }
+        let auth_time = moment(claims.get("auth_time"));
+        if auth_time.is_some_and(|at| at > latest) {
+            return Err("it was proved in the future");
+        }
+        let issued = moment(claims.get("iat"));
+        let name = claims.get(&*self.law.account_claim).and_then(name).ok_or("it names no account")?;
+        let session = match claims.get("sid").and_then(Value::as_str).filter(|sid| !sid.is_empty()) {
+            Some(sid) => self.names.session(sid.as_bytes()),
+            None => {
+                let subject = claims.get("sub").and_then(Value::as_str).unwrap_or(&name);
+                let began = auth_time.or(issued).unwrap_or_default().unix_seconds();
+                self.names.session(format!("{began} {subject}").as_bytes())
+            }
+        };
+        let amr = match claims.get("amr") {
+            Some(Value::Array(methods)) => methods.iter().filter_map(Value::as_str).take(16).map(Into::into).collect(),
+            _ => SmallVec::new(),
+        };
+        let acr = claims.get("acr").and_then(Value::as_str).map(Into::into);
+        Ok(Claims { account: self.names.account(&name), session, acr, amr, auth_time, issued, expires })
+    }
+}
+
+enum Doubt {
+    Flaw(&'static str),
+    NoSuchKey,
+}
+
+#[derive(serde::Deserialize)]
+struct Head {
+    alg: String,
+    kid: Option<String>,
+    typ: Option<String>,
+    crit: Option<serde::de::IgnoredAny>,
+}
+
+/// RFC 9068 access tokens and plain JWTs; not a security event, a logout token or a DPoP proof of the same issuer.
+fn is_access_token(typ: &str) -> bool {
+    let typ = typ.to_ascii_lowercase();
+    matches!(typ.strip_prefix("application/").unwrap_or(&typ), "jwt" | "at+jwt")
+}
+
+fn decode<T: serde::de::DeserializeOwned>(part: &str) -> Option<T> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+}
+
+/// A NumericDate (RFC 7519, section 2), fractions dropped.
+fn moment(claim: Option<&Value>) -> Option<Moment> {
+    let claim = claim?;
+    let seconds = claim.as_u64().or_else(|| {
+        // `as` saturates: a date beyond all time is the end of time.
+        claim.as_f64().filter(|seconds| *seconds >= 0.0).map(|seconds| seconds as u64)
+    })?;
+    Some(Moment::from_unix_seconds(seconds))
+}
+
+fn name(claim: &Value) -> Option<String> {
+    let name = match claim {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.as_u64()?.to_string(),
+        _ => return None,
+    };
+    (!name.trim().is_empty() && name.len() <= 1024).then_some(name)
+}
+
+/// The bearer token of these headers, if there is one.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
+    let mut fields = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(field) = fields.next() else { return Ok(None) };
+    if fields.next().is_some() {
+        return Err("there are two Authorization fields");
+    }
+    let bytes = field.as_bytes().trim_ascii();
+    let token = match bytes.split_at_checked(6) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"bearer") => match rest.first() {
+            None | Some(b' ' | b'\t') => rest.trim_ascii(),
+            Some(_) => return Ok(None),
+        },
+        Some(_) | None => return Ok(None),
+    };
+    if token.is_empty() || token.len() > LONGEST {
+        return Err("not a JWT");
+    }
+    str::from_utf8(token).map(Some).map_err(|_| "not a JWT")
+}

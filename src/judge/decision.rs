@@ -1,0 +1,280 @@
+//! The verdict: confidence held against the law of one journey.
+//!
+//! Every demand that applies (what the journey requires, the rung that was reached, what is done when something is unknown,
+//! what is left when the upstream is away) is gathered, and all of them hold together; so no demand can loosen another.
+//! It must never let confidence stand in for a proof, and it is the only place where a [`Clearance`] is made.
+
+use std::time::Duration;
+
+use super::score::{Scored, score};
+use super::signals::Readings;
+use super::signals::authentication::Proof;
+use crate::clock::Moment;
+use crate::rules::ruleset::{Action, HelpId, Journey, JourneyId, Level, RuleSet};
+
+/// When a request is judged. A sign-in is judged twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Before the upstream has answered a sign-in. The account's own past may only help.
+    Attempt,
+    /// Everything else: what a session may do, or, once the password was right, what the session that opens may do.
+    Session,
+}
+
+/// What came out, and why.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The score with its explanation.
+    pub scored: Scored,
+    /// Which rung of the ladder was reached, from the top; none where no ladder applies.
+    pub reached: Option<usize>,
+    /// The word of what is done, as in [`Action::word`].
+    pub action: &'static str,
+    /// Whether the request goes on.
+    pub outcome: Outcome,
+}
+
+/// Whether a request goes on.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It does.
+    Cleared(Clearance),
+    /// It does not, or not yet.
+    Held(Hold),
+}
+
+/// Proof that the judge let a request through. Forwarding takes it, and nothing else makes one:
+///
+/// ```compile_fail,E0451
+/// let forged = weir::judge::decision::Clearance { journey: None, looking: false };
+/// ```
+///
+/// ```compile_fail,E0599
+/// fn twice(clearance: weir::judge::decision::Clearance) -> [weir::judge::decision::Clearance; 2] {
+///     [clearance.clone(), clearance]
+/// }
+/// ```
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a clearance is what forwarding asks for"]
+pub struct Clearance {
+    journey: Option<JourneyId>,
+    looking: bool,
+}
+
+impl Clearance {
+    /// The journey that it was given for.
+    pub const fn journey(&self) -> Option<JourneyId> {
+        self.journey
+    }
+
+    /// Whether it is for looking only: a safe method while the journey is contained.
+    pub const fn is_for_looking(&self) -> bool {
+        self.looking
+    }
+}
+
+/// How a request is held, and with that its way out.
+#[derive(Debug)]
+pub enum Hold {
+    /// One more proof is asked for.
+    StepUp {
+        /// How strong.
+        level: Level,
+        /// How old it may be.
+        max_age: Option<Duration>,
+        /// What the session's own proof is short of.
+        lacks: Lack,
+    },
+    /// Served only so often: memory knows whether it is this client's turn.
+    Throttle(Throttle),
+    /// Looking is served, changing is not.
+    ReadOnly,
+    /// The same thing through a person.
+    Handoff {
+        /// Where.
+        to: HelpId,
+    },
+    /// Refused.
+    Deny {
+        /// Where a person is reached all the same.
+        to: HelpId,
+    },
+}
+
+/// What a proof is short of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// There is none that is strong enough.
+    Strength,
+    /// It was strong enough, and is too old.
+    Freshness,
+}
+
+/// A clearance that waits for the client's turn.
+#[derive(Debug)]
+pub struct Throttle {
+    /// The shortest time between two requests of one client.
+    pub every: Duration,
+    clearance: Clearance,
+}
+
+impl Throttle {
+    /// The clearance, once memory has said that it is this client's turn.
+    pub fn in_turn(self) -> Clearance {
+        self.clearance
+    }
+}
+
+/// Judges one request.
+///
+/// `safe_method` is whether its method only looks (RFC 9110, section 9.2.1); `upstream_away` is whether what serves it is
+/// out of reach. The readings are those of this request at `now`.
+pub fn judge(
+    rules: &RuleSet,
+    journey: Option<JourneyId>,
+    stage: Stage,
+    safe_method: bool,
+    upstream_away: bool,
+    readings: &Readings,
+    now: Moment,
+) -> Verdict {
+    let scored = score(readings, stage, now);
+    let (reached, demands) = match journey {
+        None => (None, Demands::default()),
+        Some(id) => match stage {
+            Stage::Attempt => attempt(rules.journey(id), &scored, upstream_away),
+            Stage::Session => session(rules, rules.journey(id), &scored, readings, upstream_away),
+        },
+    };
+    let proof = match stage {
+        Stage::Attempt => None,
+        Stage::Session => readings.session.known(),
+    };
+    let (action, outcome) = demands.settle(journey, proof, safe_method, now);
+    Verdict { scored, reached, action, outcome }
+}
+
+fn attempt(journey: &Journey, scored: &Scored, upstream_away: bool) -> (Option<usize>, Demands) {
+    let mut demands = Demands::default();
+    let reached = journey.attempt.as_ref().map(|ladder| {
+        let (at, rung) = ladder.reach(scored.confidence());
+        demands.add(&rung.action);
+        at
+    });
+    if let Some(action) = journey.contained.as_ref().filter(|_| upstream_away) {
+        demands.add(action);
+    }
+    (reached, demands)
+}
+
+fn session(
+    rules: &RuleSet,
+    journey: &Journey,
+    scored: &Scored,
+    readings: &Readings,
+    upstream_away: bool,
+) -> (Option<usize>, Demands) {
+    let mut demands = Demands::default();
+    if let Some(level) = journey.require {
+        demands.add_proof(level, None);
+    }
+    let (reached, rung) = journey.ladder.reach(scored.confidence());
+    demands.add(&rung.action);
+    let unsure = scored.fault().is_some() || scored.coverage().percent() < journey.min_coverage;
+    if let Some(action) = journey.when_unknown.as_ref().filter(|_| unsure) {
+        demands.add(action);
+    }
+    if let Some(action) = journey.contained.as_ref().filter(|_| upstream_away) {
+        demands.add(action);
+    }
+    if let Some(proof) = readings.session.known().filter(|proof| proof.held) {
+        match &rules.step_up {
+            Some(step_up) => demands.add_proof(step_up.level, None),
+            // The law that held it has gone; nothing can be proved until another sign-in.
+            None => demands.unprovable = Some(proof.level),
+        }
+    }
+    (Some(reached), demands)
+}
+
+/// Everything that is asked of one request. All of it holds together.
+#[derive(Debug, Default)]
+struct Demands {
+    proof: Option<(Level, Option<Duration>)>,
+    unprovable: Option<Level>,
+    every: Option<Duration>,
+    looking: bool,
+    handoff: Option<HelpId>,
+    deny: Option<HelpId>,
+}
+
+impl Demands {
+    fn add(&mut self, action: &Action) {
+        match action {
+            Action::Allow => {}
+            Action::Throttle { every } => self.every = self.every.max(Some(*every)),
+            Action::StepUp { level, max_age } => self.add_proof(*level, *max_age),
+            Action::ReadOnly => self.looking = true,
+            Action::Handoff { to } => self.handoff = self.handoff.or(Some(*to)),
+            Action::Deny { to } => self.deny = self.deny.or(Some(*to)),
+        }
+    }
+
+    /// Two proofs asked for are one: the stronger level, the shorter age.
+    fn add_proof(&mut self, level: Level, max_age: Option<Duration>) {
+        self.proof = Some(match self.proof {
+            None => (level, max_age),
+            Some((other, age)) => {
+                let shorter = match (age, max_age) {
+                    (Some(one), Some(two)) => Some(one.min(two)),
+                    (one, two) => one.or(two),
+                };
+                (level.max(other), shorter)
+            }
+        });
+    }
+
+    /// The proof that is asked for and not given.
+    fn unproved(&self, proof: Option<Proof>, now: Moment) -> Option<Hold> {
+        if let Some(level) = self.unprovable {
+            return Some(Hold::StepUp { level, max_age: None, lacks: Lack::Freshness });
+        }
+        let (level, max_age) = self.proof?;
+        let lacks = match proof {
+            Some(proof) if proof.level >= level => match max_age {
+                Some(most) if proof.age(now) > most => Lack::Freshness,
+                _ => return None,
+            },
+            Some(_) | None => Lack::Strength,
+        };
+        Some(Hold::StepUp { level, max_age, lacks })
+    }
+
+    /// What all demands come to: the strictest that is not met, or the clearance that is left.
+    fn settle(
+        self,
+        journey: Option<JourneyId>,
+        proof: Option<Proof>,
+        safe_method: bool,
+        now: Moment,
+    ) -> (&'static str, Outcome) {
+        if let Some(to) = self.deny {
+            return ("deny", Outcome::Held(Hold::Deny { to }));
+        }
+        if let Some(to) = self.handoff {
+            return ("handoff", Outcome::Held(Hold::Handoff { to }));
+        }
+        if self.looking && !safe_method {
+            return ("read_only", Outcome::Held(Hold::ReadOnly));
+        }
+        if let Some(hold) = self.unproved(proof, now) {
+            return ("step_up", Outcome::Held(hold));
+        }
+        let clearance = Clearance { journey, looking: self.looking };
+        match (self.every, self.looking) {
+            (Some(every), _) => ("throttle", Outcome::Held(Hold::Throttle(Throttle { every, clearance }))),
+            (None, true) => ("read_only", Outcome::Cleared(clearance)),
+            (None, false) => ("allow", Outcome::Cleared(clearance)),
+        }
+    }
+}

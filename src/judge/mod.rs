@@ -1,0 +1,12 @@
+//! Judgement: readings become evidence, evidence becomes confidence, and confidence with the law becomes a verdict.
+//!
+//! Everything here is pure: the moment and the histories are arguments. It must never read a clock, a socket, a file or a
+//! table, never wait, and never forget a contribution: whatever moved the score is in the verdict.
+
+pub mod decision;
+pub mod history;
+pub mod rehearse;
+pub mod score;
+pub mod signals;
+
+pub use decision::judge;

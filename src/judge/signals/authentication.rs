@@ -1,0 +1,73 @@
+//! How, how strongly and how recently the subject proved itself.
+//!
+//! It must never give points for a proof that was asked for and not given: only what a session or a verified token says.
+
+use std::time::Duration;
+
+use super::{HOUR, MINUTE, Signal};
+use crate::clock::Moment;
+use crate::confidence::{Points, Reading};
+use crate::rules::ruleset::Level;
+
+/// What the session of this request has proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// How strongly.
+    pub level: Level,
+    /// When.
+    pub at: Moment,
+    /// Opened only as far as its step-up: nothing is served on a journey before the proof.
+    pub held: bool,
+}
+
+impl Proof {
+    /// How old it is.
+    pub fn age(&self, now: Moment) -> Duration {
+        now.since(self.at)
+    }
+}
+
+/// What the session says: at most a password, a stronger factor, and how recently.
+pub(in crate::judge) fn weigh(session: Reading<Proof>, now: Moment) -> [Option<(Signal, Points)>; 3] {
+    let Some(proof) = session.known() else {
+        let silent = match session {
+            Reading::Unknown(why) if why.is_fault() => Some((Signal::PasswordRight, Points::ZERO)),
+            Reading::Unknown(_) | Reading::Known(_) => None,
+        };
+        return [silent, None, None];
+    };
+    let given = |signal: Signal| Some((signal, signal.about().points));
+    let factor = match proof.level.index() {
+        0 => None,
+        1 => given(Signal::SecondFactor),
+        _ => given(Signal::PhishingResistant),
+    };
+    let recent = factor.and_then(|_| recent(proof.age(now)));
+    [given(Signal::PasswordRight), factor, recent.map(|points| (Signal::RecentProof, points))]
+}
+
+/// Full for a quarter of an hour, then half every two hours, nothing after a day.
+fn recent(age: Duration) -> Option<Points> {
+    let full = Signal::RecentProof.about().points.as_tenths();
+    let late = age.saturating_sub(Duration::from_secs(15 * MINUTE)).as_secs();
+    let tenths = match late {
+        0 => full,
+        late if late > 24 * HOUR => 0,
+        late => (full as f32 * (-(late as f32) / (2 * HOUR) as f32).exp2()).round() as i32,
+    };
+    (tenths > 0).then_some(Points::tenths(tenths))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_up_fades() {
+        let at = |minutes: u64| recent(Duration::from_secs(minutes * MINUTE));
+        assert_eq!(at(15), Some(Points::whole(8)));
+        assert_eq!(at(135), Some(Points::whole(4)));
+        assert_eq!(at(60 * 48), None);
+        assert_eq!(recent(Duration::MAX), None);
+    }
+}

@@ -1,0 +1,315 @@
+//! One connection from its first byte to its last: TLS, which HTTP, and then requests until it ends, is overdue, or service does.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::TokioIo;
+use pin_project_lite::pin_project;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use super::inflow::Inflow;
+use super::life::{Life, Open, Overdue, Phase};
+use super::peer::{Peer, Scheme, Spoken};
+use super::serve::Ward;
+use super::wire::{Stream, Wire};
+
+/// What a client of HTTP/2 with prior knowledge sends first (RFC 9113 section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How long what is idle may still take once service ends, or an idle HTTP/2 connection was told to go away.
+const LAST_CALL: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// How a connection ended, for the log.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Ended {
+    #[error("TLS was not agreed: {0}")]
+    Tls(#[source] io::Error),
+    #[error("the connection broke before it spoke: {0}")]
+    Silent(#[source] io::Error),
+    #[error("the connection was overdue: {0:?}")]
+    Overdue(Overdue),
+    #[error("the connection was cut when service ended")]
+    Cut,
+    #[error("{0}")]
+    Http(#[source] hyper::Error),
+}
+
+/// A connection that was let in.
+pub(super) struct Arrival {
+    pub stream: TcpStream,
+    pub remote: SocketAddr,
+    pub local: SocketAddr,
+    pub tls: Option<TlsAcceptor>,
+}
+
+/// Serves one connection until it ends.
+pub(super) async fn converse<F, Fut, B>(arrival: Arrival, ward: Rc<Ward<F>>) -> Result<(), Ended>
+where
+    F: Fn(Rc<Peer>, Request<Inflow>) -> Fut + 'static,
+    Fut: Future<Output = Response<B>> + 'static,
+    B: Body<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let Arrival { stream, remote, local, tls } = arrival;
+    let life = Life::new(&ward.alarms, ward.bounds);
+    let (stream, sniffed, peer) = match tls {
+        Some(tls) => {
+            let stream = within(&life, &ward, tls.accept(stream)).await?.map_err(Ended::Tls)?;
+            let session = stream.get_ref().1;
+            let spoken = if session.alpn_protocol() == Some(b"h2") { Spoken::H2 } else { Spoken::H1 };
+            let mut peer = Peer::new(remote, local, Scheme::Https, spoken);
+            peer.sni = session.server_name().map(|name| name.to_ascii_lowercase().into());
+            peer.tls = match session.protocol_version() {
+                Some(rustls::ProtocolVersion::TLSv1_3) => Some("1.3"),
+                Some(rustls::ProtocolVersion::TLSv1_2) => Some("1.2"),
+                _ => None,
+            };
+            (Stream::Tls(Box::new(stream)), Bytes::new(), peer)
+        }
+        None => {
+            let mut stream = stream;
+            let (sniffed, spoken) = within(&life, &ward, sniff(&mut stream)).await?.map_err(Ended::Silent)?;
+            if sniffed.is_empty() {
+                return Ok(());
+            }
+            (Stream::Clear(stream), sniffed, Peer::new(remote, local, Scheme::Http, spoken))
+        }
+    };
+    let spoken = peer.spoken;
+    life.speaks(spoken == Spoken::H2);
+    let io = TokioIo::new(Wire::new(stream, sniffed, life.clone()));
+    let service = Service { peer: Rc::new(peer), life: life.clone(), ward: ward.clone() };
+    // Boxed, so that a resting connection does not hold the room that the handshake needed.
+    match spoken {
+        Spoken::H1 => Box::pin(until_done(ward.h1.serve_connection(io, service), life, ward)).await,
+        Spoken::H2 => Box::pin(until_done(ward.h2.serve_connection(io, service), life, ward)).await,
+    }
+}
+
+/// Reads until it is clear whether the client speaks HTTP/2 with prior knowledge. Nothing read means that it left.
+async fn sniff(stream: &mut TcpStream) -> io::Result<(Bytes, Spoken)> {
+    let mut read = BytesMut::with_capacity(1024);
+    loop {
+        let known = read.len().min(PREFACE.len());
+        if read[..known] != PREFACE[..known] {
+            return Ok((read.freeze(), Spoken::H1));
+        }
+        if known == PREFACE.len() {
+            return Ok((read.freeze(), Spoken::H2));
+        }
+        if stream.read_buf(&mut read).await? == 0 {
+            return Ok((read.freeze(), Spoken::H1));
+        }
+    }
+}
+
+/// A step of the opening, within its time.
+async fn within<F, T>(life: &Life, ward: &Ward<F>, step: impl Future<Output = T>) -> Result<T, Ended> {
+    let mut step = pin!(step);
+    poll_fn(|cx| {
+        life.watch(cx.waker());
+        if let Poll::Ready(done) = step.as_mut().poll(cx) {
+            return Poll::Ready(Ok(done));
+        }
+        if ward.cut.get() {
+            return Poll::Ready(Err(Ended::Cut));
+        }
+        if ward.draining.get() {
+            life.hurry(LAST_CALL.min(life.bounds.handshake));
+        }
+        life.overdue().map_or(Poll::Pending, |overdue| Poll::Ready(Err(Ended::Overdue(overdue))))
+    })
+    .await
+}
+
+/// What both versions of HTTP have in common.
+trait Conversation: Future<Output = hyper::Result<()>> {
+    const SEVERAL: bool;
+    /// Finish what was asked, take no more.
+    fn finish(self: Pin<&mut Self>);
+}
+
+impl<F, Fut, B> Conversation for http1::Connection<TokioIo<Wire>, Service<F>>
+where
+    F: Fn(Rc<Peer>, Request<Inflow>) -> Fut + 'static,
+    Fut: Future<Output = Response<B>>,
+    B: Body<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    const SEVERAL: bool = false;
+
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<F, Fut, B> Conversation for http2::Connection<TokioIo<Wire>, Service<F>, Local>
+where
+    F: Fn(Rc<Peer>, Request<Inflow>) -> Fut + 'static,
+    Fut: Future<Output = Response<B>> + 'static,
+    B: Body<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    const SEVERAL: bool = true;
+
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Drives the connection, and ends it when it is overdue or service ends.
+async fn until_done<C: Conversation, F>(conversation: C, life: Rc<Life>, ward: Rc<Ward<F>>) -> Result<(), Ended> {
+    let mut conversation = pin!(conversation);
+    let mut closing = false;
+    poll_fn(|cx| {
+        life.watch(cx.waker());
+        loop {
+            if let Poll::Ready(result) = conversation.as_mut().poll(cx) {
+                return Poll::Ready(result.map_err(Ended::Http));
+            }
+            if ward.cut.get() {
+                return Poll::Ready(Err(Ended::Cut));
+            }
+            let overdue = life.overdue();
+            if !closing {
+                // A client of HTTP/2 that merely rests is told before the connection closes.
+                let rested = C::SEVERAL && overdue == Some(Overdue::Slow(Phase::Waiting));
+                // One that was queued when service ended, and has not asked yet, may still ask.
+                let fresh = life.served() == 0 && life.phase() != Phase::Serving;
+                if ward.draining.get() && fresh && overdue.is_none() {
+                    closing = true;
+                    life.hurry(LAST_CALL.min(life.bounds.head));
+                    return Poll::Pending;
+                }
+                if ward.draining.get() || rested || life.aged() {
+                    closing = true;
+                    life.hurry(LAST_CALL.min(life.bounds.idle));
+                    conversation.as_mut().finish();
+                    continue;
+                }
+            }
+            return overdue.map_or(Poll::Pending, |overdue| Poll::Ready(Err(Ended::Overdue(overdue))));
+        }
+    })
+    .await
+}
+
+/// Spawns HTTP/2 streams on this worker's thread.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Local;
+
+impl<Fut: Future + 'static> Executor<Fut> for Local
+where
+    Fut::Output: 'static,
+{
+    fn execute(&self, stream: Fut) {
+        tokio::task::spawn_local(stream);
+    }
+}
+
+/// Hands requests to the answer function and keeps the connection's life informed.
+struct Service<F> {
+    peer: Rc<Peer>,
+    life: Rc<Life>,
+    ward: Rc<Ward<F>>,
+}
+
+impl<F, Fut, B> hyper::service::Service<Request<Incoming>> for Service<F>
+where
+    F: Fn(Rc<Peer>, Request<Inflow>) -> Fut,
+    Fut: Future<Output = Response<B>>,
+    B: Body<Data = Bytes>,
+{
+    type Response = Response<Outflow<B>>;
+    type Error = Infallible;
+    type Future = Answering<Fut>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let open = self.life.begin();
+        let request = request.map(|body| Inflow::new(body, self.life.clone()));
+        let peer = self.peer.clone();
+        let answer = catch_unwind(AssertUnwindSafe(|| (self.ward.answer)(peer, request)));
+        Answering { answer: answer.ok(), open: Some(open) }
+    }
+}
+
+pin_project! {
+    /// A request being answered. A panic in it costs this request a 500 and nobody else anything.
+    struct Answering<Fut> {
+        #[pin]
+        answer: Option<Fut>,
+        open: Option<Open>,
+    }
+}
+
+impl<Fut, B> Future for Answering<Fut>
+where
+    Fut: Future<Output = Response<B>>,
+{
+    type Output = Result<Response<Outflow<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Some(answer) = this.answer.as_mut().as_pin_mut() {
+            match catch_unwind(AssertUnwindSafe(|| answer.poll(cx))) {
+                Ok(Poll::Pending) => return Poll::Pending,
+                Ok(Poll::Ready(response)) => {
+                    let open = this.open.take();
+                    return Poll::Ready(Ok(response.map(|body| Outflow { body: Some(body), open })));
+                }
+                Err(_) => {
+                    let dropped = catch_unwind(AssertUnwindSafe(|| this.answer.set(None)));
+                    if dropped.is_err() {
+                        tracing::error!("a request panicked again while it was dropped");
+                    }
+                }
+            }
+        }
+        tracing::error!("a request panicked; it was answered 500 and the others go on");
+        let mut response = Response::new(Outflow { body: None, open: this.open.take() });
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        Poll::Ready(Ok(response))
+    }
+}
+
+pin_project! {
+    /// An answer's body; the request is open until it ends.
+    pub(super) struct Outflow<B> {
+        #[pin]
+        body: Option<B>,
+        open: Option<Open>,
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for Outflow<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.project().body.as_pin_mut() {
+            Some(body) => body.poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(B::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), B::size_hint)
+    }
+}

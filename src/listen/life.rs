@@ -1,0 +1,260 @@
+//! A connection's clock: which phase it is in, what that phase may take, and when it is over.
+//!
+//! One alarm serves every phase of a connection: setting it is a write to memory, so a request costs no timer. The phases
+//! follow what the bytes do: [`super::wire`] tells of reads and blocked writes, the service of requests begun and answered.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Duration;
+
+use super::bounds::Bounds;
+use crate::alarm::{Alarm, Alarms};
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// TLS is being agreed, or the first bytes are awaited.
+    Opening,
+    /// Nothing of the next request has come.
+    Waiting,
+    /// Some bytes of a head have come.
+    Head,
+    /// At least one request is being answered.
+    Serving,
+}
+
+/// Why a connection was ended before its client wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Overdue {
+    /// The phase took too long.
+    Slow(Phase),
+    /// The client did not read what it had asked for.
+    Unread,
+}
+
+/// Shared by a connection's parts; never leaves the worker.
+#[derive(Debug)]
+pub(super) struct Life {
+    pub bounds: Bounds,
+    pub alarms: Alarms,
+    alarm: Alarm,
+    /// For writes that the client does not take.
+    unread: Alarm,
+    began: u64,
+    phase: Cell<Phase>,
+    open: Cell<usize>,
+    served: Cell<u64>,
+    several: Cell<bool>,
+    /// When a write began to be blocked; 0 when none is.
+    blocked_at: Cell<u64>,
+    /// Milliseconds of blocked writes, and bytes written meanwhile, within one answer.
+    blocked_for: Cell<u64>,
+    trickled: Cell<u64>,
+}
+
+impl Life {
+    pub fn new(alarms: &Alarms, bounds: Bounds) -> Rc<Self> {
+        let life = Self {
+            bounds,
+            alarms: alarms.clone(),
+            alarm: alarms.alarm(),
+            unread: alarms.alarm(),
+            began: alarms.now(),
+            phase: Cell::new(Phase::Opening),
+            open: Cell::new(0),
+            served: Cell::new(0),
+            several: Cell::new(false),
+            blocked_at: Cell::new(0),
+            blocked_for: Cell::new(0),
+            trickled: Cell::new(0),
+        };
+        life.alarm.set(bounds.handshake);
+        Rc::new(life)
+    }
+
+    /// Wakes this task when a bound is passed.
+    pub fn watch(&self, waker: &Waker) {
+        self.alarm.watch(waker);
+        if self.blocked_at.get() != 0 {
+            self.unread.watch(waker);
+        }
+    }
+
+    /// Whether a bound has been passed.
+    pub fn overdue(&self) -> Option<Overdue> {
+        if self.alarm.is_due() {
+            return Some(Overdue::Slow(self.phase.get()));
+        }
+        (self.blocked_at.get() != 0 && self.unread.is_due()).then_some(Overdue::Unread)
+    }
+
+    /// The protocol is agreed: from here on phases follow requests. `several` streams may be open at once with HTTP/2.
+    pub fn speaks(&self, several: bool) {
+        self.several.set(several);
+        self.phase.set(Phase::Waiting);
+        // A new connection must ask soon; only one that has asked may rest.
+        self.alarm.set(self.bounds.head);
+    }
+
+    /// Some bytes came.
+    pub fn read(&self) {
+        if self.phase.get() == Phase::Waiting && !self.several.get() {
+            self.phase.set(Phase::Head);
+            if self.served.get() > 0 {
+                self.alarm.set(self.bounds.head);
+            }
+        }
+    }
+
+    /// A request has come whole; it is open until the guard is dropped.
+    pub fn begin(self: &Rc<Self>) -> Open {
+        self.open.set(self.open.get() + 1);
+        self.served.set(self.served.get() + 1);
+        self.phase.set(Phase::Serving);
+        self.alarm.lift();
+        if !self.several.get() {
+            self.blocked_for.set(0);
+            self.trickled.set(0);
+        }
+        Open(self.clone())
+    }
+
+    fn end(&self) {
+        let open = self.open.get() - 1;
+        self.open.set(open);
+        if open == 0 {
+            self.phase.set(Phase::Waiting);
+            self.alarm.set(self.bounds.idle);
+        }
+    }
+
+    /// Requests begun so far.
+    pub fn served(&self) -> u64 {
+        self.served.get()
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// Service is ending: what is not being answered may take this long and no longer.
+    pub fn hurry(&self, left: Duration) {
+        if self.phase.get() != Phase::Serving {
+            self.alarm.set(left);
+        }
+    }
+
+    /// Whether the connection has lived as long as it may.
+    pub fn aged(&self) -> bool {
+        let age = self.bounds.connection_age;
+        !age.is_zero() && u128::from(self.alarm.now() - self.began) >= age.as_millis()
+    }
+
+    /// A write was blocked: the client's buffers are full.
+    pub fn blocked(&self, waker: &Waker) {
+        if self.blocked_at.get() == 0 {
+            self.blocked_at.set(self.alarm.now());
+            // One pause may last as long as a body's; all pauses of an answer together as long as the rate allows.
+            let earned = Duration::from_secs(self.trickled.get() / self.bounds.body_rate.max(1));
+            let left = (self.bounds.body_grace + earned).saturating_sub(Duration::from_millis(self.blocked_for.get()));
+            self.unread.set(left.min(self.bounds.body_idle));
+        }
+        self.unread.watch(waker);
+    }
+
+    /// A write went through.
+    pub fn wrote(&self, bytes: usize) {
+        let at = self.blocked_at.replace(0);
+        if at != 0 {
+            self.blocked_for.set(self.blocked_for.get() + (self.alarm.now() - at));
+            // Only what came unstuck earns time: bytes that the kernel took at once say nothing of the client's pace.
+            self.trickled.set(self.trickled.get().saturating_add(bytes as u64));
+            self.unread.lift();
+        }
+    }
+}
+
+/// A request that is being answered.
+#[derive(Debug)]
+pub(super) struct Open(Rc<Life>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn seconds(began: Instant, seconds: u64) -> Instant {
+        began + Duration::from_secs(seconds)
+    }
+
+    fn life() -> (Instant, Alarms, Rc<Life>) {
+        let began = Instant::now();
+        let alarms = Alarms::new(began, Duration::from_millis(100));
+        let life = Life::new(&alarms, Bounds::default());
+        (began, alarms, life)
+    }
+
+    #[test]
+    fn a_head_that_drips_is_over_in_time_however_often_bytes_come() {
+        let (began, alarms, life) = life();
+        life.speaks(false);
+        for second in 0..14 {
+            alarms.beat(seconds(began, second));
+            life.read();
+            assert_eq!(life.overdue(), None, "at {second}");
+        }
+        alarms.beat(seconds(began, 16));
+        assert_eq!(life.overdue(), Some(Overdue::Slow(Phase::Head)));
+    }
+
+    #[test]
+    fn a_connection_that_has_asked_may_rest_longer_than_one_that_has_not() {
+        let (began, alarms, life) = life();
+        life.speaks(false);
+        drop(life.begin());
+        alarms.beat(seconds(began, 59));
+        assert_eq!(life.overdue(), None);
+        alarms.beat(seconds(began, 61));
+        assert_eq!(life.overdue(), Some(Overdue::Slow(Phase::Waiting)));
+    }
+
+    #[test]
+    fn an_answer_may_take_long_but_must_be_read() {
+        let (began, alarms, life) = life();
+        life.speaks(false);
+        let _open = life.begin();
+        alarms.beat(seconds(began, 1000));
+        assert_eq!(life.overdue(), None);
+        life.blocked(Waker::noop());
+        alarms.beat(seconds(began, 1029));
+        assert_eq!(life.overdue(), None);
+        alarms.beat(seconds(began, 1031));
+        assert_eq!(life.overdue(), Some(Overdue::Unread));
+    }
+
+    #[test]
+    fn an_answer_that_is_read_in_drops_uses_up_its_grace() {
+        let (began, alarms, life) = life();
+        life.speaks(false);
+        let _open = life.begin();
+        let mut second = 1;
+        while life.overdue().is_none() {
+            assert!(second < 60, "held for ever");
+            alarms.beat(seconds(began, second));
+            if life.overdue().is_none() {
+                life.wrote(1);
+                life.blocked(Waker::noop());
+            }
+            second += 10;
+        }
+        assert_eq!(life.overdue(), Some(Overdue::Unread));
+    }
+}

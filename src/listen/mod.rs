@@ -1,0 +1,24 @@
+//! The front edge: accepts connections, finishes TLS, and turns bytes into requests with the transport's facts beside them.
+//!
+//! One worker serves on one thread: its sockets, its connections, its requests. Everything here is bounded in time, bytes and
+//! number, and the loser of each bound is the connection or request that goes past it, never its neighbours. This room knows
+//! nothing of rules, and never decides what a request may do.
+
+mod bind;
+mod bounds;
+mod connection;
+mod doors;
+pub mod host;
+mod inflow;
+mod life;
+mod peer;
+mod serve;
+pub mod tls;
+mod wire;
+
+pub use bind::{BindFault, bind};
+pub use bounds::Bounds;
+pub use doors::{Doors, Turned};
+pub use inflow::{Inflow, InflowFault};
+pub use peer::{Peer, Scheme, Spoken};
+pub use serve::{Drained, Entrance, serve};

@@ -1,0 +1,118 @@
+//! The bytes of one connection, on their way between the socket and hyper: tells the connection's life of reads and of writes
+//! that the client does not take, and gives back bytes that were read to find out which protocol is spoken.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use super::life::Life;
+
+/// Clear text or TLS.
+pub(super) enum Stream {
+    Clear(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// A stream that is watched.
+pub(super) struct Wire {
+    stream: Stream,
+    sniffed: Bytes,
+    life: Rc<Life>,
+}
+
+impl Wire {
+    pub fn new(stream: Stream, sniffed: Bytes, life: Rc<Life>) -> Self {
+        Self { stream, sniffed, life }
+    }
+
+    fn note<T>(
+        &self,
+        cx: &Context<'_>,
+        result: Poll<io::Result<T>>,
+        bytes: impl FnOnce(&T) -> usize,
+    ) -> Poll<io::Result<T>> {
+        match &result {
+            Poll::Pending => self.life.blocked(cx.waker()),
+            Poll::Ready(Ok(done)) => self.life.wrote(bytes(done)),
+            Poll::Ready(Err(_)) => {}
+        }
+        result
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.sniffed.is_empty() {
+            let n = self.sniffed.len().min(buf.remaining());
+            buf.put_slice(&self.sniffed[..n]);
+            self.sniffed.advance(n);
+            if self.sniffed.is_empty() {
+                self.sniffed = Bytes::new();
+            }
+            self.life.read();
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        let result = match &mut self.stream {
+            Stream::Clear(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        };
+        if buf.filled().len() > before {
+            self.life.read();
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let result = match &mut self.stream {
+            Stream::Clear(stream) => Pin::new(stream).poll_write(cx, buf),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        };
+        self.note(cx, result, |bytes| *bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = match &mut self.stream {
+            Stream::Clear(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        };
+        self.note(cx, result, |bytes| *bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.stream {
+            Stream::Clear(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Clear(_) => Poll::Ready(Ok(())),
+            Stream::Tls(stream) => {
+                let result = Pin::new(stream).poll_flush(cx);
+                self.note(cx, result, |()| 0)
+            }
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = match &mut self.stream {
+            Stream::Clear(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        };
+        self.note(cx, result, |()| 0)
+    }
+}

@@ -1,0 +1,73 @@
+//! How many customers each place of help was given within the hour, so that nobody is sent to a line that cannot take them.
+//!
+//! It must never count one customer twice: a reference that is shown again takes no more room.
+
+use super::table::{Table, Worth};
+use crate::clock::Moment;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Taken {
+    hour: u64,
+    now: u32,
+    before: u32,
+}
+
+impl Worth for Taken {
+    fn worth(&self, now: Moment) -> u8 {
+        u8::from(hour(now).saturating_sub(self.hour) <= 1)
+    }
+}
+
+fn hour(now: Moment) -> u64 {
+    now.unix_seconds() / 3600
+}
+
+/// Customers taken by each place of help over the last hour. More places than these 4,096 are not counted: the loser is
+/// the one that was given nobody for longest.
+#[derive(Debug)]
+pub struct Capacity(Table<Taken>);
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self(Table::new(4096))
+    }
+}
+
+impl Capacity {
+    /// Gives one customer to a place of help (a keyed hash of its name) that takes `per_hour`. False when it is full.
+    ///
+    /// The count slides: what was taken in the last clock hour weighs by how much of it lies within sixty minutes.
+    pub fn take(&self, help: u64, per_hour: u32, now: Moment) -> bool {
+        let take = |taken: &mut Taken| {
+            let this = hour(now);
+            match this.saturating_sub(taken.hour) {
+                0 => {}
+                1 => *taken = Taken { hour: this, now: 0, before: taken.now },
+                _ => *taken = Taken { hour: this, now: 0, before: 0 },
+            }
+            let left = 3600 - now.unix_seconds() % 3600;
+            let within = u64::from(taken.now) + u64::from(taken.before) * left / 3600;
+            let room = within < u64::from(per_hour);
+            taken.now = taken.now.saturating_add(u32::from(room));
+            room
+        };
+        self.0.update(help, now, take).unwrap_or(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_line_that_takes_two_an_hour_takes_two_and_then_two_more() {
+        let capacity = Capacity::default();
+        let start = Moment::from_unix_seconds(1_800_000_000 / 3600 * 3600);
+        assert_eq!([0; 3].map(|_| capacity.take(1, 2, start)), [true, true, false]);
+        assert!(capacity.take(2, 2, start));
+        assert!(!capacity.take(1, 2, start.plus(Duration::from_secs(3600))));
+        assert!(capacity.take(1, 2, start.plus(Duration::from_secs(2 * 3600 - 1))));
+        assert!(!capacity.take(3, 0, start));
+    }
+}

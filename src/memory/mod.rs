@@ -1,0 +1,110 @@
+//! What is remembered of accounts, devices, networks, sessions, handoffs and repeated answers: bounded tables that outlive
+//! every rule set.
+//!
+//! Every table has a fixed number of places and says who is forgotten first: strangers before customers. It must never hold
+//! a raw name, address, cookie or token, never grow past its bound, and never hold a lock across an await.
+
+pub mod capacity;
+pub mod handoffs;
+pub mod loops;
+pub mod sessions;
+mod table;
+pub mod throttle;
+
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::judge::history::{AccountHistory, BucketHistory};
+
+pub use capacity::Capacity;
+pub use handoffs::{Handoff, Handoffs, Reference};
+pub use loops::Loops;
+pub use sessions::SessionFacts;
+pub use table::{Table, Worth};
+pub use throttle::Throttles;
+
+/// How many of each are remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Accounts, at most 512 bytes each. The loser is an account whose owner never came in.
+    pub accounts: usize,
+    /// Devices, about 40 bytes each. The loser is a device on which nothing ever succeeded.
+    pub devices: usize,
+    /// Networks, about 40 bytes each. The loser is a network from which nothing ever succeeded.
+    pub networks: usize,
+    /// Sessions, about 80 bytes each. The loser is one that was held or has been idle for longest.
+    pub sessions: usize,
+    /// Handoffs, about 100 bytes each. The loser is one that has expired, then one without an account.
+    pub handoffs: usize,
+    /// Clients whose repeated answers are counted, and as many that are throttled.
+    pub clients: usize,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            accounts: 100_000,
+            devices: 200_000,
+            networks: 200_000,
+            sessions: 200_000,
+            handoffs: 20_000,
+            clients: 65_536,
+        }
+    }
+}
+
+/// Everything that is remembered in this process. Shared by all workers.
+#[derive(Debug)]
+pub struct Memory {
+    /// By [`crate::subject::Account`].
+    pub accounts: Table<AccountHistory>,
+    /// By [`crate::subject::Device`].
+    pub devices: Table<BucketHistory>,
+    /// By [`crate::subject::Network`].
+    pub networks: Table<BucketHistory>,
+    /// By [`crate::subject::Session`].
+    pub sessions: Table<SessionFacts>,
+    /// Clients that repeat a refused request.
+    pub loops: Loops,
+    /// Clients that were told when to come back.
+    pub throttles: Throttles,
+    /// References that customers read to agents.
+    pub handoffs: Handoffs,
+    /// Customers sent to each place of help within the hour.
+    pub help: Capacity,
+}
+
+impl Memory {
+    /// Empty tables with these many places.
+    pub fn new(places: &Places) -> Self {
+        Self {
+            accounts: Table::new(places.accounts),
+            devices: Table::new(places.devices),
+            networks: Table::new(places.networks),
+            sessions: Table::new(places.sessions),
+            loops: Loops::new(places.clients),
+            throttles: Throttles::new(places.clients),
+            handoffs: Handoffs::new(places.handoffs),
+            help: Capacity::default(),
+        }
+    }
+}
+
+/// After this long without a sign-in an account is a stranger again (`CONFIDENCE.md`, section 11: 13 months).
+const FORGOTTEN: Duration = Duration::from_secs(396 * 24 * 3600);
+
+impl Worth for AccountHistory {
+    fn worth(&self, now: Moment) -> u8 {
+        match self {
+            _ if self.idle(now) > FORGOTTEN => 0,
+            _ if self.has_trusted_device() => 2,
+            _ => u8::from(self.has_succeeded()),
+        }
+    }
+}
+
+impl Worth for BucketHistory {
+    fn worth(&self, _now: Moment) -> u8 {
+        u8::from(self.has_succeeded())
+    }
+}

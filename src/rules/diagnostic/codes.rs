@@ -1,0 +1,87 @@
+//! Every code that a diagnostic can bear, in one place, with one line for the reference.
+//!
+//! A number is never given a new meaning and never used again.
+
+use super::{Code, Severity};
+
+macro_rules! codes {
+    ($($name:ident $id:literal $severity:ident $what:literal)*) => {
+        $(
+            #[doc = $what]
+            pub static $name: Code = Code { id: $id, severity: Severity::$severity, what: $what };
+        )*
+        /// All of them, in the order of their numbers.
+        pub static ALL: &[&Code] = &[$(&$name),*];
+    };
+}
+
+codes! {
+    DIRECTORY "W0001" Error "The directory of rules is missing, empty, unreadable or keeps changing."
+    UNREADABLE "W0002" Error "A rule file cannot be read, or is not UTF-8 text."
+    TOO_MUCH "W0003" Error "A bound on size, count or nesting is exceeded."
+    LINKED_DIRECTORY "W0004" Warning "A link to a directory is not followed."
+    SYNTAX "W0005" Error "The text is not TOML."
+    MORE "W0006" Error "There are more problems than are shown."
+    MORE_WARNINGS "W0007" Warning "There are more warnings than are shown."
+
+    UNKNOWN_KEY "W0010" Error "No such key in this place."
+    WRONG_TYPE "W0011" Error "A value is of the wrong kind."
+    MISSING_KEY "W0012" Error "A key that must be there is not."
+    UNKNOWN_WORD "W0013" Error "The value is not one of the words that this key takes."
+    OUT_OF_RANGE "W0014" Error "A number is outside its range."
+    NOT_YET "W0015" Warning "Part of the language, but this build does not act on it yet."
+    TWICE "W0016" Error "Something that may stand once stands twice."
+    EXACTLY_ONE "W0017" Error "Of several keys exactly one must be given."
+    EMPTY "W0018" Error "A list or text that must not be empty is."
+    DOES_NOT_APPLY "W0019" Error "A key does not apply to what stands beside it."
+
+    BAD_DURATION "W0020" Error "A duration cannot be read."
+    BAD_RATE "W0021" Error "A rate cannot be read."
+    BAD_NETWORK "W0022" Error "An address or network cannot be read."
+    BAD_URL "W0023" Error "An address of a server or page cannot be read."
+    BAD_HOST "W0024" Error "A host name cannot be read."
+    BAD_ROUTE "W0025" Error "A route cannot be read."
+    BAD_PATH "W0026" Error "A path is not written in its canonical form."
+    BAD_REGEX "W0027" Error "A regular expression does not compile or is too large."
+    BAD_HOURS "W0028" Error "Opening hours cannot be read."
+    BAD_NAME "W0030" Error "A name holds characters that a name may not hold."
+    BAD_HEADER "W0031" Error "A header name cannot be read."
+    BAD_LISTENER "W0032" Error "A listening address cannot be used."
+
+    UNKNOWN_NAME "W0040" Error "A name is used that no rule file defines."
+    NO_SITE "W0041" Error "There is no site, so every request would be refused."
+    HOST_TWICE "W0042" Error "Two sites answer for the same host."
+    UNUSED_UPSTREAM "W0043" Warning "An upstream is defined and never used."
+    ROUTE_TWICE "W0044" Error "Two journeys name the same route."
+    ROUTE_TWIN "W0045" Error "Two journeys name routes that differ only by case or a trailing slash."
+    ROUTE_CONFLICT "W0046" Error "Two routes cannot be told apart."
+    PROTOCOL_CLASH "W0048" Error "A protocol does not go with the server's address."
+    ROUTE_LISTED_TWICE "W0049" Warning "A journey names the same route twice."
+
+    LADDER_ORDER "W0050" Error "A ladder's rungs are not in falling order."
+    LADDER_STRICTNESS "W0051" Error "A lower rung is more generous than one above it."
+    LADDER_END "W0052" Error "A ladder does not end at 0."
+    DEAD_END "W0053" Error "A customer could be left without a way forward."
+    RUNG_DEPENDENCY "W0054" Error "A rung needs something that is not configured."
+    BELOW_VIEW_LINE "W0055" Error "Personal data would be shown below the view line."
+    NO_WHEN_UNKNOWN "W0056" Error "A sensitive journey does not say what is done when a source is unknown."
+    ATTEMPT_WITHOUT_OUTCOME "W0057" Error "An attempt is judged but nothing tells whether it succeeded."
+    NOT_BUILT "W0058" Error "An action that this build cannot take."
+    ATTEMPT_STEP_UP "W0059" Error "An attempt cannot be asked for one more proof: there is no session yet."
+
+    CASE_FAILS "W0070" Error "A case that must hold does not."
+
+    NEEDS_CARE "W0080" Error "A setting would expose something that must stay private."
+    CLEAR_TEXT "W0081" Warning "Something that must not be changed on the way is fetched in clear text."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_rise_and_never_repeat() {
+        assert!(ALL.windows(2).all(|pair| pair[0].id < pair[1].id));
+        assert!(ALL.iter().all(|code| code.what.ends_with('.') && code.id.len() == 5));
+    }
+}

@@ -1,0 +1,117 @@
+//! From tables to law: names become indices, and everything that must never happen is refused, with every problem kept.
+//!
+//! Where a value could not be read it was reported, and something harmless stands in for it, so that the other checks still run; a
+//! law with such a stand-in is never handed out. A broken file is no reason to call names unknown that it may define.
+
+mod actions;
+mod cases;
+mod help;
+mod identity;
+mod journeys;
+mod ladder;
+mod names;
+mod refusals;
+mod routes;
+mod sites;
+
+use names::{Index, Levels, named, one, tables};
+
+use super::diagnostic::{Diagnostic, Report, codes};
+use super::ruleset::{HelpId, Level, RuleSet};
+use super::source::Sources;
+use super::syntax::files::{HelpFile, RuleFile};
+
+/// What the parts of a law need to know of each other while it is made.
+struct Lower<'f> {
+    report: &'f mut Report,
+    sources: &'f Sources,
+    /// Some text could not be read as TOML, or not at all: what seems to be missing may be there.
+    broken: bool,
+    upstreams: Index<'f>,
+    help: Index<'f>,
+    help_files: Vec<Option<&'f HelpFile>>,
+    levels: Levels,
+    means: Means,
+}
+
+/// What a rung can lean on.
+#[derive(Debug, Clone, Copy, Default)]
+struct Means {
+    /// A customer can give one more proof, and it is remembered.
+    proof: bool,
+    /// The level of [step_up].
+    level: Option<Level>,
+    /// Some help can be reached without a voice call.
+    text: bool,
+}
+
+/// Makes the law, as far as it goes. The caller drops it when there were errors.
+pub(super) fn lower(files: &[RuleFile], sources: &Sources, broken: bool, report: &mut Report) -> Option<RuleSet> {
+    let upstream_files = named(files, |file| file.upstreams.given());
+    let help_files = named(files, |file| file.help.given());
+    let journey_files = named(files, |file| file.journeys.given());
+    let upstreams = Index::new("upstream", &upstream_files, report);
+    let help = Index::new("help", &help_files, report);
+    Index::new("journey", &journey_files, report);
+    let assurance = one("[assurance]", files, |file| file.assurance.given(), |table| table.span, report);
+    let identity = one("[identity]", files, |file| file.identity.given(), |table| table.span, report);
+    let step_up = one("[step_up]", files, |file| file.step_up.given(), |table| table.span, report);
+
+    let help_files: Vec<_> = help_files.into_iter().map(|(_, file)| file).collect();
+    let levels = Levels::new(assurance, report);
+    let mut lower = Lower { report, sources, broken, upstreams, help, help_files, levels, means: Means::default() };
+
+    let (step_up, mut marked) = lower.step_up(step_up);
+    let (identity, ends) = lower.identity(identity);
+    marked.extend(ends);
+    lower.means = lower.means_of(step_up.as_ref(), &identity);
+    let help = lower.all_help();
+    let sites = lower.sites(tables(files, |file| &file.site));
+    let upstreams = lower.upstreams(&upstream_files);
+    let journeys = lower.journeys(&journey_files);
+    let routes = lower.routes(&journey_files, &marked);
+    let (refusals, screen) = lower.refusals(tables(files, |file| &file.refuse));
+    let cases = lower.cases(tables(files, |file| &file.case));
+
+    Some(RuleSet {
+        fingerprint: sources.fingerprint(),
+        sites,
+        upstreams: upstreams?,
+        identity,
+        levels: lower.levels.into_laws(),
+        step_up,
+        help,
+        journeys: journeys?,
+        routes: routes?,
+        refusals,
+        cases,
+        screen: screen?,
+    })
+}
+
+impl Lower<'_> {
+    fn error(&mut self, problem: Diagnostic) {
+        self.report.push(problem);
+    }
+
+    /// Whether this help can be reached without a voice call; what could not be read is given the benefit of the doubt.
+    fn has_text(&self, help: HelpId) -> bool {
+        match self.help_files.get(help.index()) {
+            Some(Some(file)) => match &file.text {
+                super::syntax::table::Field::Given(text) => !(text.relay.is_absent() && text.chat.is_absent()),
+                super::syntax::table::Field::Broken => true,
+                super::syntax::table::Field::Absent => false,
+            },
+            Some(None) | None => true,
+        }
+    }
+
+    /// Reports more than a list may hold.
+    fn within(&mut self, many: usize, most: usize, what: &str) -> bool {
+        if many > most {
+            let said = format!("there are {many} {what}; at most {most} are allowed");
+            self.error(Diagnostic::of(&codes::TOO_MUCH, said).help("join or remove some"));
+        }
+        many <= most
+    }
+}

@@ -1,0 +1,47 @@
+//! The law: from a directory of rule files to one immutable [`ruleset::RuleSet`], and what is asked of it for every request.
+//!
+//! directory -> [`source`] -> `syntax` -> `lower` -> [`ruleset`]. Every problem of every file is gathered; a law with an error in it
+//! does not come into being. Nothing here waits, asks a clock or touches a socket, and only `source` reads files.
+
+pub mod condition;
+pub mod diagnostic;
+pub mod facts;
+pub mod help;
+pub mod in_force;
+mod lower;
+pub mod named;
+pub mod routes;
+pub mod ruleset;
+pub mod source;
+pub mod syntax;
+pub mod target;
+
+use diagnostic::{Diagnostic, Report};
+use ruleset::RuleSet;
+use source::Sources;
+
+/// What came of compiling.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The law; there is one if and only if no diagnostic is an error.
+    pub rules: Option<RuleSet>,
+    /// Errors and warnings, in the order of the files.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Compiles the law of these sources. The process's settings (`gateway.toml`) are not law and are passed over.
+pub fn compile(sources: &Sources) -> Compiled {
+    let mut report = Report::default();
+    sources.problems().iter().cloned().for_each(|problem| report.push(problem));
+    let mut broken = sources.problems().iter().any(Diagnostic::is_error);
+    let mut files = Vec::new();
+    for (number, source) in sources.iter().filter(|(_, source)| !source.is_settings()) {
+        let read = syntax::read_rules(number, source);
+        broken |= read.broken;
+        read.problems.into_iter().for_each(|problem| report.push(problem));
+        files.push(read.file);
+    }
+    let rules = lower::lower(&files, sources, broken, &mut report);
+    let rules = rules.filter(|_| !report.has_errors());
+    Compiled { rules, diagnostics: report.finish() }
+}

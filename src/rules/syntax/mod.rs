@@ -1,0 +1,90 @@
+//! From text to tables: the TOML of every source, walked by hand against one field table, with every problem kept.
+//!
+//! It knows words and kinds, not meaning: whether a name exists is for `lower`. No text may overflow the stack or stop the walk.
+
+pub(crate) mod files;
+pub(crate) mod forms;
+mod mend;
+mod nesting;
+mod reference;
+pub(crate) mod route;
+mod suggest;
+pub(crate) mod table;
+pub(crate) mod written;
+
+pub use reference::{reference, schema};
+pub(crate) use reference::{reference_of, schema_of};
+pub(crate) use suggest::closest;
+
+use toml::de::{DeTable, DeValue};
+
+use super::diagnostic::{Diagnostic, codes};
+use super::source::{Source, Span};
+use files::{PlaybookFile, RuleFile};
+use table::{Form, Walk};
+
+/// Brackets inside brackets that a rule file may have.
+const NESTING: usize = 32;
+
+/// What one source said.
+#[derive(Debug)]
+pub(crate) struct Read<T> {
+    /// What could be read; always something, so that later checks see as much as there is.
+    pub(crate) file: T,
+    /// Whether the text itself was broken, so that names may be missing through no fault of others.
+    pub(crate) broken: bool,
+    /// What was wrong.
+    pub(crate) problems: Vec<Diagnostic>,
+}
+
+/// Reads one source as the tables of `T`.
+pub(crate) fn read<T: Form + Default>(number: u16, source: &Source) -> Read<T> {
+    if let Some(at) = nesting::deeper_than(&source.text, NESTING) {
+        let place = Span { source: number, start: offset(at), end: offset(at + 1) };
+        let problem = Diagnostic::of(&codes::TOO_MUCH, format!("brackets are nested more than {NESTING} deep"))
+            .at(place, "one too many")
+            .help("write the inner tables as tables of their own");
+        return Read { file: T::default(), broken: true, problems: vec![problem] };
+    }
+    let mended = mend::mend(&source.text);
+    let broken = !mended.errors.is_empty();
+    let mut problems: Vec<Diagnostic> =
+        mended.errors.iter().map(|(range, message)| not_toml(number, range, message)).collect();
+    let (tables, _) = DeTable::parse_recoverable(&mended.text);
+    let mut walk = Walk::new(number, mended.torn.clone(), mended.lost);
+    let whole = toml::Spanned::new(tables.span(), DeValue::Table(tables.into_inner()));
+    let file = T::read(&mut walk, &whole).unwrap_or_default();
+    problems.extend(walk.into_problems());
+    Read { file, broken, problems }
+}
+
+/// A source of law, as its tables.
+pub(crate) fn read_rules(number: u16, source: &Source) -> Read<RuleFile> {
+    if !source.is_playbook() {
+        return read(number, source);
+    }
+    let Read { file, broken, mut problems } = read::<PlaybookFile>(number, source);
+    if file.says_something() {
+        let place = Span { source: number, start: 0, end: 0 };
+        problems.push(
+            Diagnostic::of(
+                &codes::NOT_YET,
+                "a playbook is part of the language, but this build does not act on it yet",
+            )
+            .at(place, "this file")
+            .help("keep it for later builds, or remove it; its cases are run"),
+        );
+    }
+    Read { file: RuleFile { case: file.case, ..RuleFile::default() }, broken, problems }
+}
+
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+fn not_toml(number: u16, range: &std::ops::Range<usize>, message: &str) -> Diagnostic {
+    let place = Span { source: number, start: offset(range.start), end: offset(range.end) };
+    Diagnostic::of(&codes::SYNTAX, format!("this is not TOML: {message}"))
+        .at(place, "here")
+        .help("text needs quotes, lists need commas, and a key stands once")
+}

@@ -1,0 +1,120 @@
+//! Who a fact is about, as keyed hashes: no raw name, address, cookie or token goes past these types.
+//!
+//! A hash is 64 bits of SipHash-1-3 under a key that the process holds (`CONFIDENCE.md`, privacy). It identifies
+//! within this deployment and means nothing outside it.
+
+use std::hash::Hasher as _;
+use std::net::IpAddr;
+
+use siphasher::sip::SipHasher13;
+
+macro_rules! hashed {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(u64);
+
+        impl $name {
+            /// The 64 bits, as the key of a memory table or for a log line.
+            pub const fn bits(self) -> u64 {
+                self.0
+            }
+
+            /// Takes up bits that a table or a signed value kept.
+            pub const fn from_bits(bits: u64) -> Self {
+                Self(bits)
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, concat!(stringify!($name), "({:016x})"), self.0)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{:016x}", self.0)
+            }
+        }
+    };
+}
+
+hashed! {
+    /// An account, by the name that its owner types or that a verified token carries.
+    Account
+}
+hashed! {
+    /// A browser or app installation, by its signed device cookie.
+    Device
+}
+hashed! {
+    /// A network that a client comes from: one IPv4 address, or one IPv6 /64.
+    Network
+}
+hashed! {
+    /// A signed-in session, by its cookie or by its token's `sid`.
+    Session
+}
+
+/// Makes the hashes. One for the process; its key never leaves memory unencrypted.
+#[derive(Clone)]
+pub struct Names {
+    key: [u8; 16],
+}
+
+impl std::fmt::Debug for Names {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Names(key withheld)")
+    }
+}
+
+impl Names {
+    /// Hashes under this key.
+    pub const fn new(key: [u8; 16]) -> Self {
+        Self { key }
+    }
+
+    fn hash(&self, kind: u8, parts: &[&[u8]]) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(&self.key);
+        hasher.write_u8(kind);
+        for part in parts {
+            hasher.write_usize(part.len());
+            hasher.write(part);
+        }
+        hasher.finish()
+    }
+
+    /// The account of this name. Surrounding space and letter case do not make another account.
+    pub fn account(&self, name: &str) -> Account {
+        let trimmed = name.trim();
+        if trimmed.bytes().any(|b| b.is_ascii_uppercase() || !b.is_ascii()) {
+            Account(self.hash(1, &[trimmed.to_lowercase().as_bytes()]))
+        } else {
+            Account(self.hash(1, &[trimmed.as_bytes()]))
+        }
+    }
+
+    /// The device with this identifier.
+    pub fn device(&self, id: &[u8]) -> Device {
+        Device(self.hash(2, &[id]))
+    }
+
+    /// The network of this address: IPv4 whole, IPv6 by its /64, IPv4-mapped IPv6 as IPv4.
+    pub fn network(&self, address: IpAddr) -> Network {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Network(self.hash(3, &[&v4.octets()])),
+            IpAddr::V6(v6) => Network(self.hash(4, &[&v6.octets()[..8]])),
+        }
+    }
+
+    /// The session with this cookie value or identifier.
+    pub fn session(&self, id: &[u8]) -> Session {
+        Session(self.hash(5, &[id]))
+    }
+
+    /// A key for a bounded table, over several parts: for memory that is not about one subject (a verified token, a loop).
+    pub fn key(&self, parts: &[&[u8]]) -> u64 {
+        self.hash(6, parts)
+    }
+}

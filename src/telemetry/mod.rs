@@ -1,0 +1,226 @@
+//! What Weir says of itself: metrics and decision lines. One declaration a metric, here; the names are in `WIRE.md`.
+//!
+//! Counting must cost the request path a few plain stores: every worker owns its cells, and a scrape adds them up.
+//! Never a user, an address, a raw path or a session as a label.
+
+pub mod lines;
+pub mod series;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use prometheus_client::encoding::{EncodeMetric as _, MetricEncoder};
+use prometheus_client::registry::Registry;
+
+use self::series::{Counter, Histogram, Series};
+
+/// Seconds, as OpenTelemetry's semantic conventions ask for HTTP durations.
+const SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+/// Seconds that Weir itself adds: from two microseconds up.
+const OVERHEAD: &[f64] = &[
+    0.000_002, 0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05,
+    0.1,
+];
+/// Tens of points.
+const SCORES: &[f64] = &[10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 100.0];
+
+/// Every metric of the process. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// `http_server_request_duration_seconds{http_request_method,http_route,http_response_status_code}`
+    pub requests: Arc<Series<Histogram, 3>>,
+    /// `weir_decisions_total{journey,action,mode}`
+    pub decisions: Arc<Series<Counter, 3>>,
+    /// `weir_confidence{journey}`
+    pub confidence: Arc<Series<Histogram, 1>>,
+    /// `weir_overhead_seconds`
+    pub overhead: Arc<Series<Histogram, 0>>,
+    /// `weir_upstream_request_duration_seconds{upstream}`
+    pub upstream: Arc<Series<Histogram, 1>>,
+    /// `weir_step_ups_total{outcome}`
+    pub step_ups: Arc<Series<Counter, 1>>,
+    /// `weir_handoffs_total{outcome}`
+    pub handoffs: Arc<Series<Counter, 1>>,
+    /// `weir_refused_connections_total{why}`
+    pub refused_connections: Arc<Series<Counter, 1>>,
+    /// `weir_lines_dropped_total`
+    pub lines_dropped: Arc<Counter>,
+    /// What changes rarely.
+    pub gauges: Arc<Gauges>,
+    registry: Arc<Registry>,
+}
+
+/// Values of which only the latest counts.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    /// `weir_rules_generation`
+    pub rules_generation: Gauge,
+    /// `weir_rules_last_load_success`: 1 when the files on disk are the law in force.
+    pub rules_last_load_success: Gauge,
+    /// `weir_identities`: accounts remembered.
+    pub identities: Gauge,
+    /// `weir_sessions`: sessions remembered.
+    pub sessions: Gauge,
+    /// `weir_connections`: open now.
+    pub connections: Gauge,
+    /// `weir_signal_up{signal="jwks"}`
+    pub jwks_up: Gauge,
+}
+
+/// One value of which only the latest counts.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicI64);
+
+impl Gauge {
+    /// Replaces the value.
+    pub fn set(&self, value: i64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// The value.
+    pub fn value(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Telemetry {
+    /// All metrics at nothing, for a process with this many workers. Worker numbers beyond it share the last cell.
+    pub fn new(workers: usize) -> Self {
+        let mut registry = Registry::default();
+        let requests = Series::histogram(
+            workers,
+            "http_server_request_duration_seconds",
+            "Duration of requests to the answer's head",
+            ["http_request_method", "http_route", "http_response_status_code"],
+            SECONDS,
+        );
+        let decisions = Series::counter(workers, "weir_decisions", "Decisions taken", ["journey", "action", "mode"]);
+        let confidence =
+            Series::histogram(workers, "weir_confidence", "Identity confidence, 0 to 100", ["journey"], SCORES);
+        let overhead = Series::histogram(
+            workers,
+            "weir_overhead_seconds",
+            "Time that Weir itself added to a request, to the answer's head",
+            [],
+            OVERHEAD,
+        );
+        let upstream = Series::histogram(
+            workers,
+            "weir_upstream_request_duration_seconds",
+            "Time from the request's dispatch to the answer's head",
+            ["upstream"],
+            SECONDS,
+        );
+        let step_ups = Series::counter(workers, "weir_step_ups", "Proofs asked for and given", ["outcome"]);
+        let handoffs = Series::counter(workers, "weir_handoffs", "Customers handed to a person", ["outcome"]);
+        let refused_connections =
+            Series::counter(workers, "weir_refused_connections", "Connections closed at the door", ["why"]);
+        let lines_dropped = Arc::new(Counter::default());
+        let gauges = Arc::new(Gauges::default());
+        registry.register_collector(Box::new(requests.clone()));
+        registry.register_collector(Box::new(decisions.clone()));
+        registry.register_collector(Box::new(confidence.clone()));
+        registry.register_collector(Box::new(overhead.clone()));
+        registry.register_collector(Box::new(upstream.clone()));
+        registry.register_collector(Box::new(step_ups.clone()));
+        registry.register_collector(Box::new(handoffs.clone()));
+        registry.register_collector(Box::new(refused_connections.clone()));
+        registry
+            .register_collector(Box::new(GaugeCollector { gauges: gauges.clone(), dropped: lines_dropped.clone() }));
+        Self {
+            requests,
+            decisions,
+            confidence,
+            overhead,
+            upstream,
+            step_ups,
+            handoffs,
+            refused_connections,
+            lines_dropped,
+            gauges,
+            registry: Arc::new(registry),
+        }
+    }
+
+    /// The metrics as OpenMetrics text.
+    pub fn text(&self) -> String {
+        let mut text = String::with_capacity(16 * 1024);
+        match prometheus_client::encoding::text::encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(_) => String::from("# EOF\n"),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct GaugeCollector {
+    gauges: Arc<Gauges>,
+    dropped: Arc<Counter>,
+}
+
+impl prometheus_client::collector::Collector for GaugeCollector {
+    fn encode(&self, mut encoder: prometheus_client::encoding::DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        use prometheus_client::metrics::MetricType;
+        let gauges = [
+            ("weir_rules_generation", "Generation of the law in force", &self.gauges.rules_generation),
+            (
+                "weir_rules_last_load_success",
+                "1 when the rule files on disk are the law in force",
+                &self.gauges.rules_last_load_success,
+            ),
+            ("weir_identities", "Accounts remembered", &self.gauges.identities),
+            ("weir_sessions", "Sessions remembered", &self.gauges.sessions),
+            ("weir_connections", "Client connections open now", &self.gauges.connections),
+        ];
+        for (name, help, gauge) in gauges {
+            let mut metric: MetricEncoder<'_> = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            metric.encode_gauge(&gauge.value())?;
+        }
+        let mut up = encoder.encode_descriptor(
+            "weir_signal_up",
+            "1 while a source of readings works",
+            None,
+            MetricType::Gauge,
+        )?;
+        up.encode_family(&[("signal", "jwks")])?.encode_gauge(&self.gauges.jwks_up.value())?;
+        let build = prometheus_client::metrics::info::Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        build.encode(encoder.encode_descriptor("weir_build", "This build", None, MetricType::Info)?)?;
+        let mut dropped = encoder.encode_descriptor(
+            "weir_lines_dropped",
+            "Decision lines dropped because their reader was too slow",
+            None,
+            MetricType::Counter,
+        )?;
+        dropped.encode_counter::<[(&str, &str); 0], u64, f64>(&self.dropped.value(), None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scrape_adds_up_what_the_workers_counted() {
+        let telemetry = Telemetry::new(2);
+        for worker in 0..2 {
+            telemetry.decisions.cell(worker, ["login", "allow", "enforced"]).add(3);
+            telemetry.requests.cell(worker, ["GET", "/", "200"]).observe(0.007);
+        }
+        telemetry.gauges.rules_generation.set(4);
+        let text = telemetry.text();
+        assert!(text.contains(r#"weir_decisions_total{journey="login",action="allow",mode="enforced"} 6"#), "{text}");
+        let count = r#"http_server_request_duration_seconds_count{http_request_method="GET",http_route="/",http_response_status_code="200"} 2"#;
+        assert!(text.contains(count), "{text}");
+        assert!(text.contains("weir_rules_generation 4"), "{text}");
+        assert!(text.contains("weir_build_info{"), "{text}");
+    }
+
+    #[test]
+    fn series_are_bounded_and_the_rest_is_counted_together() {
+        let telemetry = Telemetry::new(1);
+        for n in 0..(series::MOST + 10) {
+            telemetry.decisions.cell(0, [&format!("j{n}"), "allow", "enforced"]).add(1);
+        }
+        assert!(telemetry.text().contains(r#"journey="(other)""#));
+    }
+}

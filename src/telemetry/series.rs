@@ -1,0 +1,172 @@
+//! One metric with labels, counted by each worker for itself and added up when it is scraped.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use prometheus_client::metrics::MetricType;
+
+/// Label sets a metric may have. The loser is the newest: it is counted under `(other)`.
+pub const MOST: usize = 10_000;
+
+/// A count that one worker adds to.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds `more`. Only the cell's own worker writes: a load and a store.
+    pub fn add(&self, more: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+    }
+
+    /// Adds `more` where several threads write.
+    pub fn add_shared(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// The count.
+    pub fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Observations in buckets, by one worker.
+#[derive(Debug)]
+pub struct Histogram {
+    bounds: &'static [f64],
+    counts: Box<[AtomicU64]>,
+    sum: AtomicU64,
+}
+
+impl Histogram {
+    fn new(bounds: &'static [f64]) -> Self {
+        Self { bounds, counts: (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect(), sum: AtomicU64::new(0) }
+    }
+
+    /// Counts one observation. Only the cell's own worker writes.
+    pub fn observe(&self, value: f64) {
+        let bucket = self.bounds.iter().position(|bound| value <= *bound).unwrap_or(self.bounds.len());
+        let count = &self.counts[bucket];
+        count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        let sum = f64::from_bits(self.sum.load(Ordering::Relaxed)) + value;
+        self.sum.store(sum.to_bits(), Ordering::Relaxed);
+    }
+}
+
+/// The values of a metric's labels.
+type Labels<const N: usize> = [Box<str>; N];
+/// A cell for each worker.
+type Row<M> = Vec<Arc<M>>;
+
+/// One metric: a name, the names of its labels, and a cell for each label set and worker.
+pub struct Series<M, const N: usize> {
+    name: &'static str,
+    help: &'static str,
+    labels: [&'static str; N],
+    bounds: &'static [f64],
+    make: fn(&'static [f64]) -> M,
+    workers: usize,
+    cells: Mutex<HashMap<Labels<N>, Row<M>>>,
+}
+
+impl<M, const N: usize> fmt::Debug for Series<M, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Series").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl<const N: usize> Series<Counter, N> {
+    /// A counter with these labels.
+    pub fn counter(workers: usize, name: &'static str, help: &'static str, labels: [&'static str; N]) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            help,
+            labels,
+            bounds: &[],
+            make: |_| Counter::default(),
+            workers: workers.max(1),
+            cells: Mutex::default(),
+        })
+    }
+}
+
+impl<const N: usize> Series<Histogram, N> {
+    /// A histogram with these labels and upper bounds.
+    pub fn histogram(
+        workers: usize,
+        name: &'static str,
+        help: &'static str,
+        labels: [&'static str; N],
+        bounds: &'static [f64],
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            help,
+            labels,
+            bounds,
+            make: Histogram::new,
+            workers: workers.max(1),
+            cells: Mutex::default(),
+        })
+    }
+}
+
+impl<M, const N: usize> Series<M, N> {
+    /// The cell of one worker for these labels. Takes a lock: workers ask once and keep the cell.
+    pub fn cell(&self, worker: usize, labels: [&str; N]) -> Arc<M> {
+        let mut cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = labels.map(Box::from);
+        let key = match cells.contains_key(&key) || cells.len() < MOST {
+            true => key,
+            false => labels.map(|_| Box::from("(other)")),
+        };
+        let row =
+            cells.entry(key).or_insert_with(|| (0..self.workers).map(|_| Arc::new((self.make)(self.bounds))).collect());
+        row[worker.min(self.workers - 1)].clone()
+    }
+
+    fn rows(&self) -> Vec<(Labels<N>, Row<M>)> {
+        let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rows: Vec<_> = cells.iter().map(|(labels, row)| (labels.clone(), row.clone())).collect();
+        drop(cells);
+        rows.sort_by(|a, b| a.0.cmp(&b.0));
+        rows
+    }
+
+    fn pairs<'a>(&self, values: &'a Labels<N>) -> Vec<(&'static str, &'a str)> {
+        self.labels.iter().copied().zip(values.iter().map(|value| &**value)).collect()
+    }
+}
+
+impl<const N: usize> Collector for Series<Counter, N> {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let mut metric = encoder.encode_descriptor(self.name, self.help, None, MetricType::Counter)?;
+        for (labels, row) in self.rows() {
+            let sum: u64 = row.iter().map(|cell| cell.value()).sum();
+            let pairs = self.pairs(&labels);
+            metric.encode_family(&pairs)?.encode_counter::<[(&str, &str); 0], u64, f64>(&sum, None)?;
+        }
+        Ok(())
+    }
+}
+
+impl<const N: usize> Collector for Series<Histogram, N> {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let mut metric = encoder.encode_descriptor(self.name, self.help, None, MetricType::Histogram)?;
+        for (labels, row) in self.rows() {
+            let sum: f64 = row.iter().map(|cell| f64::from_bits(cell.sum.load(Ordering::Relaxed))).sum();
+            let bounds = self.bounds.iter().copied().chain([f64::MAX]);
+            let buckets: Vec<(f64, u64)> = bounds
+                .enumerate()
+                .map(|(at, bound)| (bound, row.iter().map(|cell| cell.counts[at].load(Ordering::Relaxed)).sum()))
+                .collect();
+            let count = buckets.iter().map(|(_, count)| count).sum();
+            let pairs = self.pairs(&labels);
+            metric.encode_family(&pairs)?.encode_histogram::<[(&str, &str); 0]>(sum, count, &buckets, None)?;
+        }
+        Ok(())
+    }
+}

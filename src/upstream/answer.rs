@@ -1,0 +1,159 @@
+//! An upstream's answer as it comes in. Its end gives the connection back; dropping it earlier closes the connection, or resets the stream.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::headers;
+use super::line::Line;
+use super::outgoing::Streamed;
+use super::pool::{Busy, Pools, Target};
+use crate::alarm::Alarm;
+
+/// Why an answer's body broke off. It is never passed on as complete.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerFault {
+    /// Nothing came for too long.
+    #[error("the server paused too long within its answer")]
+    Idle,
+    /// The connection ended, or the framing was wrong.
+    #[error("the server's answer broke off")]
+    Broken(#[source] hyper::Error),
+}
+
+impl AnswerFault {
+    /// The error type for the log (RFC 9209 section 2.3).
+    pub const fn token(&self) -> &'static str {
+        match self {
+            Self::Idle => "http_response_timeout",
+            Self::Broken(_) => "http_response_incomplete",
+        }
+    }
+}
+
+/// An answer's body.
+pub struct Answer<S: Streamed> {
+    body: Incoming,
+    idle: Duration,
+    keep: Duration,
+    over: Over<S>,
+}
+
+/// What the answer comes over.
+enum Over<S: Streamed> {
+    /// Nothing more is to come, or nothing can.
+    Done,
+    Line {
+        line: Box<Line<S>>,
+        pools: Pools<S>,
+        target: Rc<Target<S>>,
+    },
+    Stream {
+        alarm: Alarm,
+        _busy: Busy,
+    },
+}
+
+impl<S: Streamed> std::fmt::Debug for Answer<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer").field("body", &self.body).finish_non_exhaustive()
+    }
+}
+
+impl<S: Streamed> Answer<S> {
+    pub(super) fn over_line(
+        body: Incoming,
+        line: Box<Line<S>>,
+        pools: &Pools<S>,
+        target: Rc<Target<S>>,
+        (idle, keep): (Duration, Duration),
+    ) -> Self {
+        let mut answer = Self { body, idle, keep, over: Over::Line { line, pools: pools.clone(), target } };
+        answer.give_back_at_end();
+        answer
+    }
+
+    pub(super) fn over_stream(body: Incoming, alarm: Alarm, busy: Busy, idle: Duration) -> Self {
+        let done = body.is_end_stream();
+        let over = if done { Over::Done } else { Over::Stream { alarm, _busy: busy } };
+        Self { body, idle, keep: Duration::ZERO, over }
+    }
+
+    fn give_back_at_end(&mut self) {
+        if self.body.is_end_stream() {
+            self.give_back();
+        }
+    }
+
+    fn give_back(&mut self) {
+        if let Over::Line { line, pools, target } = std::mem::replace(&mut self.over, Over::Done) {
+            line.alarm.lift();
+            pools.give_back(&target, line, self.keep);
+        }
+    }
+}
+
+impl<S: Streamed> Body for Answer<S> {
+    type Data = Bytes;
+    type Error = AnswerFault;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let Self { body, over, idle, .. } = &mut *self;
+        let polled = match over {
+            Over::Line { line, .. } => line.drive(cx, |cx| Pin::new(&mut *body).poll_frame(cx)),
+            Over::Done | Over::Stream { .. } => Pin::new(body).poll_frame(cx),
+        };
+        let alarm = match over {
+            Over::Line { line, .. } => Some(&line.alarm),
+            Over::Stream { alarm, .. } => Some(&*alarm),
+            Over::Done => None,
+        };
+        match polled {
+            Poll::Pending => {
+                if let Some(alarm) = alarm {
+                    if !alarm.is_set() {
+                        alarm.set(*idle);
+                    } else if alarm.is_due() {
+                        self.over = Over::Done;
+                        return Poll::Ready(Some(Err(AnswerFault::Idle)));
+                    }
+                    alarm.watch(cx.waker());
+                }
+                Poll::Pending
+            }
+            Poll::Ready(Some(Ok(mut frame))) => {
+                if let Some(alarm) = alarm {
+                    alarm.lift();
+                }
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::trailers(trailers);
+                    self.give_back();
+                } else {
+                    self.give_back_at_end();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(cause))) => {
+                self.over = Over::Done;
+                Poll::Ready(Some(Err(AnswerFault::Broken(cause))))
+            }
+            Poll::Ready(None) => {
+                self.give_back();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,480 @@
+//! Judgement, as a customer, an operator and an attacker meet it.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use weir::clock::Moment;
+use weir::confidence::{Confidence, Family, Points, Reading, Why};
+use weir::judge::decision::{Hold, Lack, Outcome, Stage, Verdict, judge};
+use weir::judge::history::{AccountHistory, BucketHistory, Observation, Shared};
+use weir::judge::rehearse::rehearse;
+use weir::judge::score::score;
+use weir::judge::signals::authentication::Proof;
+use weir::judge::signals::behaviour::{Place, Traffic};
+use weir::judge::signals::device::Standing;
+use weir::judge::signals::exposure::Exposure;
+use weir::judge::signals::{Past, Readings, Sighting};
+use weir::rules::ruleset::{Action, RuleSet};
+use weir::subject::{Device, Network};
+
+use crate::law::{law, law_with, shared};
+
+const NOW: Moment = Moment::from_unix_seconds(1_800_000_000);
+
+fn proof(rules: &RuleSet, level: &str, minutes_ago: u64) -> Proof {
+    let at = Moment::from_unix_seconds(NOW.unix_seconds() - minutes_ago * 60);
+    Proof { level: rules.level_named(level).unwrap(), at, held: false }
+}
+
+/// A regular customer on a known device and network.
+fn regular() -> Readings {
+    Readings {
+        device: Reading::Known(Standing::Trusted { days: 30, proved: true }),
+        network: Reading::Known(Place::Known),
+        past: Reading::Known(Past {
+            sign_ins: 30,
+            on_unknown_devices: 0,
+            since_last: Some(Duration::from_secs(80_000)),
+        }),
+        account_failures: Reading::Known(0.0),
+        device_failures: Reading::Known(0.0),
+        traffic: Reading::Known(Traffic::default()),
+        session: Reading::Unknown(Why::Missing),
+        exposure: Reading::Unknown(Why::NotAsked),
+    }
+}
+
+/// The same account from a device and a network that it has never used.
+fn elsewhere() -> Readings {
+    Readings { device: Reading::Known(Standing::New), network: Reading::Known(Place::New), ..regular() }
+}
+
+fn with(readings: Readings, session: Proof) -> Readings {
+    Readings { session: Reading::Known(session), ..readings }
+}
+
+fn on(rules: &RuleSet, journey: &str, safe: bool, readings: &Readings) -> Verdict {
+    judge(rules, rules.journey_named(journey), Stage::Session, safe, false, readings, NOW)
+}
+
+/// How much is withheld: nothing, changing or speed, everything until a proof, everything.
+fn strictness(verdict: &Verdict) -> u8 {
+    match &verdict.outcome {
+        Outcome::Cleared(clearance) => u8::from(clearance.is_for_looking()),
+        Outcome::Held(Hold::Throttle(_)) => 2,
+        Outcome::Held(Hold::StepUp { .. }) => 3,
+        Outcome::Held(Hold::ReadOnly) => 4,
+        Outcome::Held(Hold::Handoff { .. }) => 5,
+        Outcome::Held(Hold::Deny { .. }) => 6,
+    }
+}
+
+#[test]
+fn a_regular_customer_checks_out_and_a_stranger_with_the_password_is_asked_for_one_more_proof() {
+    let rules = law();
+    let at_home = on(&rules, "checkout", false, &with(regular(), proof(&rules, "pwd", 5)));
+    assert_eq!((at_home.action, at_home.reached), ("allow", Some(0)));
+    let away = on(&rules, "checkout", false, &with(elsewhere(), proof(&rules, "pwd", 5)));
+    assert_eq!(away.action, "step_up", "{}", away.scored.because());
+}
+
+#[test]
+fn who_steps_up_gets_through_and_an_old_proof_is_asked_for_again() {
+    let rules = law();
+    let mut worse = with(elsewhere(), proof(&rules, "mfa", 2));
+    worse.account_failures = Reading::Known(5.0);
+    worse.exposure = Reading::Known(Exposure::PairLeaked);
+    worse.traffic = Reading::Known(Traffic { failed: 100.0, succeeded: 0.0 });
+    let fresh = on(&rules, "checkout", false, &worse);
+    assert_eq!((fresh.action, fresh.reached), ("allow", Some(1)), "{}", fresh.scored.because());
+    worse.session = Reading::Known(proof(&rules, "mfa", 11));
+    let old = on(&rules, "checkout", false, &worse);
+    assert!(matches!(old.outcome, Outcome::Held(Hold::StepUp { lacks: Lack::Freshness, max_age: Some(_), .. })));
+    worse.exposure = Reading::Known(Exposure::Nothing);
+    worse.session = Reading::Known(proof(&rules, "pwd", 0));
+    let weak = on(&rules, "checkout", false, &worse);
+    assert!(matches!(weak.outcome, Outcome::Held(Hold::StepUp { lacks: Lack::Strength, .. })));
+}
+
+#[test]
+fn what_a_journey_requires_holds_whatever_the_score() {
+    let rules = law();
+    let anonymous = on(&rules, "checkout", false, &regular());
+    assert!(anonymous.scored.confidence() >= Confidence::line(55).unwrap());
+    let Outcome::Held(Hold::StepUp { level, .. }) = anonymous.outcome else { panic!("{anonymous:?}") };
+    assert_eq!(Some(level), rules.level_named("pwd"));
+}
+
+#[test]
+fn a_route_that_no_journey_names_is_served() {
+    let verdict = judge(&law(), None, Stage::Session, false, true, &elsewhere(), NOW);
+    assert_eq!((verdict.action, verdict.reached), ("allow", None));
+}
+
+#[test]
+fn when_a_source_is_down_the_journey_says_what_is_done() {
+    let rules = law();
+    let down = Readings { session: Reading::Unknown(Why::Down), ..regular() };
+    let balance = on(&rules, "balance", true, &down);
+    assert_eq!(balance.action, "step_up", "{}", balance.scored.because());
+    assert_eq!(balance.scored.fault(), Some((Family::Authentication, Why::Down)));
+    let missing = Readings { device: Reading::Unknown(Why::Missing), ..regular() };
+    assert_eq!(on(&rules, "balance", true, &missing).action, "allow");
+    assert_eq!(on(&rules, "browse", true, &down).action, "allow");
+}
+
+#[test]
+fn short_coverage_is_answered_like_a_fault() {
+    let mut rules = law();
+    for journey in &mut rules.journeys {
+        journey.min_coverage = 90;
+    }
+    let vague = Readings { device: Reading::Unknown(Why::Ambiguous), ..with(regular(), proof(&rules, "pwd", 0)) };
+    let verdict = on(&rules, "balance", true, &vague);
+    assert!(verdict.scored.coverage().percent() < 90);
+    assert_eq!(verdict.action, "step_up");
+    let whole = with(regular(), proof(&rules, "pwd", 0));
+    assert_eq!(on(&rules, "balance", true, &whole).scored.coverage().percent(), 100);
+}
+
+#[test]
+fn while_the_upstream_is_away_a_contained_journey_is_for_looking() {
+    let rules = law();
+    let readings = with(regular(), proof(&rules, "pwd", 0));
+    let away = |safe| judge(&rules, rules.journey_named("balance"), Stage::Session, safe, true, &readings, NOW);
+    let looking = away(true);
+    assert!(matches!(&looking.outcome, Outcome::Cleared(clearance) if clearance.is_for_looking()));
+    assert_eq!(looking.action, "read_only");
+    assert!(matches!(away(false).outcome, Outcome::Held(Hold::ReadOnly)));
+    let checkout = judge(&rules, rules.journey_named("checkout"), Stage::Session, false, true, &readings, NOW);
+    assert_eq!(checkout.action, "allow");
+}
+
+#[test]
+fn containment_never_shows_what_the_ladder_holds_back() {
+    let mut rules = law();
+    rules.journeys[1].when_unknown = Some(Action::ReadOnly);
+    let mut poor = with(elsewhere(), proof(&rules, "pwd", 0));
+    poor.exposure = Reading::Known(Exposure::PairLeaked);
+    poor.account_failures = Reading::Known(5.0);
+    poor.past = Reading::Unknown(Why::Down);
+    let away = judge(&rules, rules.journey_named("balance"), Stage::Session, true, true, &poor, NOW);
+    assert_eq!((away.action, away.reached), ("step_up", Some(1)), "{}", away.scored.because());
+}
+
+#[test]
+fn a_held_session_gets_nowhere_on_a_journey_before_its_proof() {
+    let mut rules = law();
+    let held = |rules: &RuleSet, level, held| with(regular(), Proof { held, ..proof(rules, level, 0) });
+    for journey in ["login", "balance", "checkout", "browse"] {
+        let verdict = on(&rules, journey, true, &held(&rules, "pwd", true));
+        assert_eq!(verdict.action, "step_up", "{journey}");
+        assert_eq!(on(&rules, journey, true, &held(&rules, "mfa", true)).action, "allow", "{journey}");
+    }
+    assert_eq!(judge(&rules, None, Stage::Session, true, false, &held(&rules, "pwd", true), NOW).action, "allow");
+    // Even when a reload has taken the step-up away.
+    rules.step_up = None;
+    assert_eq!(on(&rules, "browse", true, &held(&rules, "phr", true)).action, "step_up");
+}
+
+#[test]
+fn an_attempt_from_a_guessing_network_is_slowed_down_and_a_trusted_device_there_is_not() {
+    let rules = law();
+    let guessing = Traffic { failed: 60.0, succeeded: 0.0 };
+    let attempt =
+        |readings: &Readings| judge(&rules, rules.journey_named("login"), Stage::Attempt, false, false, readings, NOW);
+    let stranger = Readings { traffic: Reading::Known(guessing), ..elsewhere() };
+    let verdict = attempt(&stranger);
+    assert_eq!(verdict.action, "throttle", "{}", verdict.scored.because());
+    let Outcome::Held(Hold::Throttle(throttle)) = verdict.outcome else { panic!() };
+    assert_eq!(throttle.every, Duration::from_secs(10));
+    assert_eq!(throttle.in_turn().journey(), rules.journey_named("login"));
+    assert_eq!(attempt(&Readings { traffic: Reading::Known(guessing), ..regular() }).action, "allow");
+}
+
+#[test]
+fn guessing_alone_never_locks_a_right_password_out() {
+    let rules = law();
+    let mut worst = with(Readings { past: Reading::Known(Past::default()), ..elsewhere() }, proof(&rules, "pwd", 0));
+    worst.account_failures = Reading::Known(1000.0);
+    worst.device_failures = Reading::Known(1000.0);
+    worst.traffic = Reading::Known(Traffic { failed: 10_000.0, succeeded: 0.0 });
+    assert!(score(&worst, Stage::Session, NOW).confidence() >= Confidence::line(40).unwrap());
+}
+
+#[test]
+fn an_explanation_names_every_contribution_and_no_identifier() {
+    let rules = law();
+    let scored = score(&with(elsewhere(), proof(&rules, "mfa", 1)), Stage::Session, NOW);
+    let text = scored.because().to_string();
+    assert_eq!(
+        text,
+        "prior +6, device_unknown -14, network_new -5, account_failures +0, device_failures +0, network_guessing +0, \
+         password_right +12, second_factor +5, recent_proof +8"
+    );
+    assert_eq!(scored.confidence().score(), 62);
+}
+
+/// Cases of one line each: name, request, given, expectation.
+fn rehearsed(cases: &[(&str, &str, &str, &str)]) -> Vec<weir::rules::diagnostic::Diagnostic> {
+    let text: String = cases
+        .iter()
+        .map(|(method, path, given, expect)| {
+            format!(
+                "[[case]]\nname = \"{path} {given}\"\nrequest = {{ method = \"{method}\", path = \"{path}\" }}\n\
+                 given = {{ {} }}\nexpect = \"{expect}\"\n",
+                given.replace('\'', "\"")
+            )
+        })
+        .collect();
+    rehearse(&law_with(&text))
+}
+
+#[test]
+fn cases_are_judged_as_customers_are() {
+    let new = "device = 'unknown', network = 'new', authenticated = 'pwd'";
+    let new_proved = "device = 'unknown', network = 'new', authenticated = 'mfa'";
+    let new_proved_long_ago = "device = 'unknown', network = 'new', authenticated = 'mfa', proof_age = '24h'";
+    let known = "device = 'known', network = 'known', authenticated = 'pwd'";
+    let guessed = "device = 'known', network = 'known', authenticated = 'pwd', network_failures = 50";
+    let failures = rehearsed(&[
+        ("POST", "/checkout", new, "step_up"),
+        ("POST", "/checkout", new_proved, "allow"),
+        ("POST", "/checkout", new_proved_long_ago, "step_up"),
+        ("POST", "/checkout", known, "allow"),
+        ("POST", "/checkout", "device = 'known', network = 'known', jwks_down = true", "step_up"),
+        ("POST", "/checkout", "", "step_up"),
+        ("POST", "/login", "", "allow"),
+        ("POST", "/login", "network_failures = 50", "throttle"),
+        ("POST", "/login", guessed, "allow"),
+        ("POST", "/login", new, "step_up"),
+        ("POST", "/login", "authenticated = 'pwd'", "allow"),
+        (
+            "GET",
+            "/balance",
+            "device = 'known', network = 'known', authenticated = 'pwd', upstream_down = true",
+            "read_only",
+        ),
+        ("DELETE", "/balance", known, "deny"),
+        ("GET", "/x/.env", known, "deny"),
+        ("GET", "/nothing", "", "allow"),
+    ]);
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[test]
+fn a_case_that_does_not_hold_says_what_came_of_it() {
+    let new = "device = 'unknown', network = 'new', authenticated = 'pwd'";
+    let failures = rehearsed(&[("POST", "/checkout", new, "allow")]);
+    let [failure] = &failures[..] else { panic!("{failures:?}") };
+    assert!(failure.is_error());
+    assert_eq!(failure.primary.as_ref().map(|(_, label)| label.as_str()), Some("expected allow, got step_up"));
+    let help = failure.help.as_deref().unwrap();
+    assert!(help.starts_with("what came of it: journey checkout, confidence 49 (prior +6,"), "{help}");
+    assert!(help.ends_with("the proof lacks strength for mfa"), "{help}");
+}
+
+fn seen<'a>(account: Reading<&'a AccountHistory>, bucket: &'a BucketHistory) -> Sighting<'a> {
+    Sighting {
+        account,
+        device: Reading::Known(Device::from_bits(77)),
+        device_bucket: Some(bucket),
+        network: Reading::Known(Network::from_bits(88)),
+        network_bucket: Some(bucket),
+        session: Reading::Unknown(Why::Missing),
+    }
+}
+
+fn any_why() -> impl Strategy<Value = Why> {
+    prop::sample::select(vec![
+        Why::Missing,
+        Why::NotAsked,
+        Why::Ambiguous,
+        Why::Stale,
+        Why::Down,
+        Why::Distrusted,
+        Why::Proxied,
+    ])
+}
+
+fn maybe<T: std::fmt::Debug + Clone>(known: impl Strategy<Value = T>) -> impl Strategy<Value = Reading<T>> {
+    prop_oneof![4 => known.prop_map(Reading::Known), 1 => any_why().prop_map(Reading::Unknown)]
+}
+
+fn any_standing() -> impl Strategy<Value = Standing> {
+    prop_oneof![
+        (1_u16..60, any::<bool>()).prop_map(|(days, proved)| Standing::Trusted { days, proved }),
+        Just(Standing::Probation),
+        Just(Standing::New),
+    ]
+}
+
+fn any_readings() -> impl Strategy<Value = Readings> {
+    let rules = shared();
+    let levels = ["pwd", "mfa", "phr"].map(|name| rules.level_named(name).unwrap());
+    let past = (0_u16..200, 0_u16..200, prop::option::of(0_u64..8_000_000)).prop_map(|(one, two, since)| Past {
+        sign_ins: one.max(two),
+        on_unknown_devices: one.min(two),
+        since_last: since.map(Duration::from_secs),
+    });
+    let session = (prop::sample::select(levels.to_vec()), 0_u64..100_000, prop::bool::weighted(0.1))
+        .prop_map(|(level, ago, held)| Proof { level, at: Moment::from_unix_seconds(NOW.unix_seconds() - ago), held });
+    let traffic = (0.0_f32..200.0, 0.0_f32..200.0).prop_map(|(failed, succeeded)| Traffic { failed, succeeded });
+    let exposure = prop::sample::select(vec![Exposure::Nothing, Exposure::PasswordLeaked, Exposure::PairLeaked]);
+    (
+        maybe(any_standing()),
+        maybe(prop::sample::select(vec![Place::Known, Place::New])),
+        maybe(past),
+        maybe(0.0_f32..10.0),
+        maybe(0.0_f32..10.0),
+        maybe(traffic),
+        maybe(session),
+        maybe(exposure),
+    )
+        .prop_map(|(device, network, past, account_failures, device_failures, traffic, session, exposure)| {
+            Readings { device, network, past, account_failures, device_failures, traffic, session, exposure }
+        })
+}
+
+fn any_stage() -> impl Strategy<Value = Stage> {
+    prop_oneof![Just(Stage::Attempt), Just(Stage::Session)]
+}
+
+fn any_history() -> impl Strategy<Value = AccountHistory> {
+    let event = (0_u8..4, 0_u64..6, 0_u64..6, 0_u64..200_000);
+    // What happened within the last minutes counts most, and is what an attacker would look for.
+    (prop::collection::vec(event, 0..60), 0_u64..10).prop_map(|(events, just_now)| {
+        let mut history = AccountHistory::default();
+        let mut now = NOW.unix_seconds() - 60 * 200_000;
+        for (kind, device, network, pause) in events {
+            now += pause;
+            let (device, network) = (Some(Device::from_bits(device)), Network::from_bits(network));
+            let observation = match kind {
+                0 => Observation::SignInFailed { device, network },
+                1 => Observation::SignInSucceeded { device, network, challenged: true },
+                2 => Observation::SignInSucceeded { device, network, challenged: false },
+                _ => Observation::StepUpPassed { device, network },
+            };
+            history.observe(observation, Moment::from_unix_seconds(now));
+        }
+        for minutes in 0..just_now {
+            let failed = Observation::SignInFailed { device: None, network: Network::from_bits(9) };
+            history.observe(failed, Moment::from_unix_seconds(NOW.unix_seconds() - (10 - minutes) * 60));
+        }
+        history
+    })
+}
+
+/// Silences one of the readings.
+fn silenced(readings: &Readings, which: usize, why: Why) -> Readings {
+    let mut silenced = *readings;
+    match which {
+        0 => silenced.device = Reading::Unknown(why),
+        1 => silenced.network = Reading::Unknown(why),
+        2 => silenced.past = Reading::Unknown(why),
+        3 => silenced.account_failures = Reading::Unknown(why),
+        4 => silenced.device_failures = Reading::Unknown(why),
+        5 => silenced.traffic = Reading::Unknown(why),
+        6 => silenced.session = Reading::Unknown(why),
+        _ => silenced.exposure = Reading::Unknown(why),
+    }
+    silenced
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn fifty_and_the_points_shown_are_the_score(readings in any_readings(), stage in any_stage()) {
+        let scored = score(&readings, stage, NOW);
+        let shown: Points = scored.lines().iter().map(|line| line.points).sum();
+        prop_assert_eq!(shown, scored.sum());
+        prop_assert_eq!(Confidence::from_evidence(shown), scored.confidence());
+    }
+
+    #[test]
+    fn a_reading_that_a_fault_hides_never_gives_a_better_rung(
+        readings in any_readings(),
+        stage in any_stage(),
+        safe in any::<bool>(),
+        away in any::<bool>(),
+        which in 0_usize..8,
+        why in prop::sample::select(vec![Why::Stale, Why::Down, Why::Distrusted]),
+        journey in prop::sample::select(vec!["login", "balance", "checkout", "browse"]),
+    ) {
+        let rules = shared();
+        let id = rules.journey_named(journey);
+        // What is not asked for is no reading that could become unknown; a hidden hold is still known to memory.
+        let asked = readings.states()[which].1 != Reading::Unknown(Why::NotAsked);
+        let held = which == 6 && readings.session.known().is_some_and(|proof| proof.held);
+        prop_assume!(asked && !held);
+        let before = judge(rules, id, stage, safe, away, &readings, NOW);
+        let after = judge(rules, id, stage, safe, away, &silenced(&readings, which, why), NOW);
+        prop_assert!(
+            strictness(&after) >= strictness(&before),
+            "{} then {}", before.scored.because(), after.scored.because()
+        );
+    }
+
+    #[test]
+    fn better_evidence_never_lowers_confidence(readings in any_readings(), stage in any_stage(), which in 0_usize..7) {
+        let mut better = readings;
+        match which {
+            0 => better.device = Reading::Known(Standing::Trusted { days: 5, proved: true }),
+            1 => better.network = Reading::Known(Place::Known),
+            2 => better.account_failures = better.account_failures.map(|count| count / 2.0),
+            3 => better.device_failures = better.device_failures.map(|count| count / 2.0),
+            4 => better.traffic = better.traffic.map(|t| Traffic { failed: t.failed / 2.0, ..t }),
+            5 => better.session = Reading::Known(proof(shared(), "phr", 0)),
+            _ => better.exposure = Reading::Known(Exposure::Nothing),
+        }
+        let (was, is) = (score(&readings, stage, NOW), score(&better, stage, NOW));
+        prop_assert!(is.sum() >= was.sum(), "{} then {}", was.because(), is.because());
+    }
+
+    #[test]
+    fn an_attempt_by_a_stranger_looks_the_same_whether_the_account_exists_or_not(
+        history in any_history(),
+        failures in 0_usize..30,
+    ) {
+        let rules = shared();
+        let mut bucket = BucketHistory::default();
+        for _ in 0..failures {
+            let failed = Observation::SignInFailed { device: None, network: Network::from_bits(88) };
+            bucket.observe(Shared::Network, failed, NOW);
+        }
+        let exists = Readings::of(&seen(Reading::Known(&history), &bucket), NOW);
+        let does_not = Readings::of(&seen(Reading::Unknown(Why::Missing), &bucket), NOW);
+        let judged = |readings| judge(rules, rules.journey_named("login"), Stage::Attempt, false, false, readings, NOW);
+        let (one, other) = (judged(&exists), judged(&does_not));
+        prop_assert_eq!(one.scored.sum(), other.scored.sum());
+        prop_assert_eq!((one.action, one.reached), (other.action, other.reached));
+    }
+
+    #[test]
+    fn at_an_attempt_an_accounts_own_history_only_helps(
+        history in any_history(),
+        device in 0_u64..8,
+        network in 0_u64..8,
+    ) {
+        let bucket = BucketHistory::default();
+        let of = |account| {
+            let sighting = Sighting {
+                device: Reading::Known(Device::from_bits(device)),
+                network: Reading::Known(Network::from_bits(network)),
+                ..seen(account, &bucket)
+            };
+            score(&Readings::of(&sighting, NOW), Stage::Attempt, NOW).sum()
+        };
+        prop_assert!(of(Reading::Known(&history)) >= of(Reading::Unknown(Why::Missing)));
+    }
+
+    #[test]
+    fn confidence_alone_never_satisfies_a_step_up(readings in any_readings(), journey in prop::sample::select(vec!["balance", "checkout"])) {
+        let rules = shared();
+        let verdict = on(rules, journey, true, &readings);
+        let asked = verdict.reached == Some(1) || verdict.scored.fault().is_some();
+        let proved = readings.session.known().is_some_and(|p| p.level >= rules.level_named("mfa").unwrap());
+        prop_assert!(!(asked && !proved && matches!(verdict.outcome, Outcome::Cleared(_))));
+    }
+}

@@ -1,0 +1,19 @@
+//! Everything that Weir promises, tested from outside: real sockets, real TLS, a real upstream. One binary.
+#![allow(clippy::disallowed_methods, reason = "tests start their own threads and tasks, and join them")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what must hold by panicking")]
+
+mod actions;
+mod edge;
+mod floors;
+mod identity;
+mod judge;
+mod law;
+mod listen;
+mod listen_h2;
+mod memory;
+mod rules;
+mod shop;
+mod sign_in;
+mod support;
+mod swaps;
+mod upstream;

@@ -1,0 +1,171 @@
+//! The rig: a real upstream, a real Weir on a free port with real TLS, a clock that a test moves, and clients for HTTP/1.1 and
+//! HTTP/2. Nothing of Weir is mocked; no test sleeps or needs a certain port.
+
+#![allow(dead_code, reason = "each test uses its part of the rig")]
+
+pub mod client;
+pub mod upstream;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use weir::app::{Options, Weir};
+use weir::clock::{Clock, Hand, Moment};
+use weir::control::law::Outcome;
+use weir::rules::ruleset::Server;
+use weir::settings::{Listener, Tls};
+use weir::telemetry::lines::{Destination, Kept};
+
+use self::client::{Client, Protocol};
+use self::upstream::Upstream;
+
+/// Monday, 2 November 2026, 12:00 UTC: help is open.
+pub const NOON: Moment = Moment::from_unix_seconds(1_793_620_800);
+
+/// A running Weir in front of a running upstream.
+pub struct Rig {
+    pub weir: Option<Weir>,
+    pub upstream: Upstream,
+    pub hand: Hand,
+    pub lines: Kept,
+    dir: tempfile::TempDir,
+}
+
+/// What every rig has unless a test says otherwise: one site, sessions by cookie, one place of help.
+pub const GROUND: &[(&str, &str)] = &[
+    (
+        "sites.toml",
+        r#"
+[[site]]
+hosts = ["127.0.0.1", "shop.example"]
+upstream = "shop"
+cors = { origins = ["https://app.example"], credentials = true }
+[upstreams.shop]
+servers = ["http://127.0.0.1:1"]
+timeout = { connect = "2s", answer = "10s", idle = "10s" }
+"#,
+    ),
+    (
+        "identity.toml",
+        r#"
+[identity]
+subject = { session_cookie = "sid", ends_on = ["POST /logout"] }
+[assurance]
+levels = [{ name = "pwd" }, { name = "mfa", acr = ["urn:weir:aal2"], amr = ["otp"] }, { name = "phr", acr = ["phr"] }]
+[step_up]
+page = "/verify"
+succeeds = { route = "POST /verify", status = [303] }
+level = "mfa"
+"#,
+    ),
+    (
+        "help.toml",
+        r#"
+[help.main]
+phone = "+44 20 7946 0000"
+text = { relay = "18001 020 7946 0000", chat = "https://help.example/chat" }
+hours = "Mo-Su 08:00-20:00 Europe/London"
+"#,
+    ),
+];
+
+impl Rig {
+    /// The ground rules and `journeys.toml` with this text, in front of the standard upstream.
+    pub fn with(journeys: &str) -> Self {
+        Self::start(journeys, Upstream::shop(), &[], |_| {})
+    }
+
+    /// The same, with more files (or other texts for those of the ground) and settings of the process.
+    pub fn start(
+        journeys: &str,
+        upstream: Upstream,
+        files: &[(&str, &str)],
+        adjust: impl FnOnce(&mut Options),
+    ) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let rules = dir.path().join("rules");
+        std::fs::create_dir(&rules).unwrap();
+        std::fs::create_dir(dir.path().join("certs")).unwrap();
+        for (name, text) in GROUND.iter().chain(&[("journeys.toml", journeys)]).chain(files) {
+            std::fs::write(rules.join(name), text).unwrap();
+        }
+        let (clock, hand) = Clock::manual(NOON);
+        let lines = Kept::default();
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        let certs = dir.path().join("certs");
+        let tls = Tls { certificates: vec![(certs.join("weir.pem"), certs.join("weir.key"))], self_signed: true };
+        let mut options = Options {
+            rules,
+            listeners: Some(vec![Listener { address: free, tls: Some(tls) }, Listener { address: free, tls: None }]),
+            admin: Some(free),
+            data: Some(dir.path().join("data")),
+            workers: Some(2),
+            servers: Some(vec![server(upstream.address)]),
+            decisions: Some(Destination::Kept(lines.clone())),
+            clock,
+        };
+        adjust(&mut options);
+        let weir = match Weir::start(options) {
+            Ok(weir) => weir,
+            Err(weir::app::StartError::Rules(loaded)) => panic!("{}", loaded.render(false)),
+            Err(error) => panic!("{error}"),
+        };
+        Self { weir: Some(weir), upstream, hand, lines, dir }
+    }
+
+    pub fn weir(&self) -> &Weir {
+        self.weir.as_ref().unwrap()
+    }
+
+    /// A client of the TLS listener.
+    pub fn client(&self, protocol: Protocol) -> Client {
+        let certificate = self.dir.path().join("certs/weir.pem");
+        Client::tls(self.weir().addresses[0], &certificate, protocol)
+    }
+
+    /// A client of the listener in clear text.
+    pub fn clear_client(&self) -> Client {
+        Client::clear(self.weir().addresses[1])
+    }
+
+    pub fn rules(&self) -> PathBuf {
+        self.dir.path().join("rules")
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes one rule file and reloads.
+    pub fn save(&self, name: &str, text: &str) -> Outcome {
+        std::fs::write(self.rules().join(name), text).unwrap();
+        self.weir().law.reload()
+    }
+
+    pub fn advance(&self, span: Duration) {
+        self.hand.advance(span);
+    }
+
+    /// Stops Weir and gives every decision line that it wrote.
+    pub fn stop(mut self) -> Vec<serde_json::Value> {
+        self.weir.take().unwrap().stop();
+        self.lines
+            .text()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+            .collect()
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if let Some(weir) = self.weir.take() {
+            weir.stop();
+        }
+    }
+}
+
+pub fn server(address: SocketAddr) -> Server {
+    Server { tls: false, host: address.ip().to_string().into(), port: address.port() }
+}

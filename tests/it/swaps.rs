@@ -1,0 +1,125 @@
+//! The law is swapped whole, without a dropped request, and a bad file changes nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use weir::control::law::Outcome;
+
+use crate::support::Rig;
+use crate::support::client::{BOTH, Protocol, whole};
+
+const OPEN: &str = r#"
+[journeys.balance]
+routes = ["GET /account/balance"]
+ladder = [{ at = 0, do = "allow" }]
+"#;
+
+const SHUT: &str = r#"
+[journeys.balance]
+routes = ["GET /account/balance"]
+ladder = [{ at = 100, do = "allow" }, { at = 0, do = "handoff", to = "main" }]
+when_unknown = "handoff"
+"#;
+
+#[tokio::test]
+async fn a_saved_file_is_in_force_for_the_next_request_and_can_be_taken_back_one_step() {
+    let rig = Rig::with(OPEN);
+    let mut client = rig.client(Protocol::H1);
+    assert_eq!(client.get("/account/balance").await.status, StatusCode::OK);
+    let Outcome::Installed { generation: 2, .. } = rig.save("journeys.toml", SHUT) else { panic!("not installed") };
+    assert_eq!(client.get("/account/balance").await.status, StatusCode::FORBIDDEN);
+    let Outcome::RolledBack { generation: 3, .. } = rig.weir().law.roll_back() else { panic!("not rolled back") };
+    assert_eq!(client.get("/account/balance").await.status, StatusCode::OK);
+    assert!(!rig.weir().law.standing().files_in_force);
+}
+
+#[tokio::test]
+async fn a_file_that_is_saved_is_noticed_without_being_told() {
+    let rig = Rig::with(OPEN);
+    std::fs::write(rig.rules().join("journeys.toml"), SHUT).unwrap();
+    let began = Instant::now();
+    while rig.weir().law.in_force().load().generation == 1 {
+        assert!(began.elapsed() < Duration::from_secs(30), "the file was never noticed");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(rig.client(Protocol::H2).get("/account/balance").await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_broken_file_leaves_the_old_law_standing_and_a_mended_one_replaces_it() {
+    let rig = Rig::with(OPEN);
+    let mut client = rig.client(Protocol::H1);
+    for broken in [
+        "[journeys.balance",
+        "[journeys.balance]\nroutes = [\"GET /x\"]\nladder = [{ at = 0, do = \"alow\" }]",
+        "\u{0}",
+        "",
+    ] {
+        let text = format!(
+            "{broken}\n[[case]]\nname = \"never\"\nrequest = {{ method = \"GET\", path = \"/.git\" }}\nexpect = \"deny\"\n"
+        );
+        let Outcome::Refused { generation, errors, problems } = rig.save("journeys.toml", &text) else {
+            panic!("{broken:?} was installed")
+        };
+        assert!(generation == 1 && errors > 0 && problems.contains("journeys.toml"), "{problems}");
+        assert_eq!(client.get("/account/balance").await.status, StatusCode::OK);
+    }
+    assert!(matches!(rig.save("journeys.toml", OPEN), Outcome::Unchanged { .. }));
+    assert!(matches!(rig.save("journeys.toml", SHUT), Outcome::Installed { .. }));
+    std::fs::remove_dir_all(rig.rules()).unwrap();
+    assert!(matches!(rig.weir().law.reload(), Outcome::Refused { .. }), "rules that are gone change nothing");
+    assert_eq!(client.get("/account/balance").await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_failing_case_keeps_a_reload_out() {
+    let rig = Rig::with(OPEN);
+    let promise = "[[case]]\nname = \"anyone may look\"\nrequest = { method = \"GET\", path = \"/account/balance\" }\nexpect = \"allow\"\n";
+    assert!(matches!(rig.save("cases.toml", promise), Outcome::Installed { .. }));
+    let Outcome::Refused { problems, .. } = rig.save("journeys.toml", SHUT) else { panic!("installed") };
+    assert!(problems.contains("anyone may look") && problems.contains("handoff"), "{problems}");
+}
+
+/// Swaps the law back and forth while clients ask without pause: every request is served, each by one law or the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_fails_while_the_law_is_swapped() {
+    let rig = Rig::with(OPEN);
+    for protocol in BOTH {
+        let client = rig.client(protocol);
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let served = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+        let mut asking = Vec::new();
+        for _ in 0..4 {
+            let (client, stopped, served) = (client.clone(), stopped.clone(), served.clone());
+            asking.push(tokio::spawn(async move {
+                let mut connection = client.connect().await;
+                while !*stopped.borrow() {
+                    let answer = connection.send(client.request("GET", "/account/balance", &[], "")).await;
+                    let by = match whole(answer.expect("answered")).await.status {
+                        StatusCode::OK => 0,
+                        StatusCode::FORBIDDEN => 1,
+                        other => panic!("{other}"),
+                    };
+                    served[by].fetch_add(1, Ordering::Relaxed);
+                }
+            }));
+        }
+        for swap in 0..20 {
+            let (text, by) = if swap % 2 == 0 { (SHUT, 1) } else { (OPEN, 0) };
+            std::fs::write(rig.rules().join("journeys.toml"), text).unwrap();
+            let law = rig.weir().law.clone();
+            tokio::task::spawn_blocking(move || law.reload()).await.unwrap();
+            let before = served[by].load(Ordering::Relaxed);
+            while served[by].load(Ordering::Relaxed) < before + 8 {
+                assert!(asking.iter().all(|task| !task.is_finished()), "a client failed");
+                tokio::task::yield_now().await;
+            }
+        }
+        stop.send(true).unwrap();
+        for task in asking {
+            task.await.unwrap();
+        }
+    }
+}
