@@ -45,6 +45,7 @@ fn bench(c: &mut Criterion) {
         network: Reading::Known(network),
         network_bucket: Some(&bucket),
         session: Reading::Known(session),
+        gap_at_sign_in: None,
     };
     let stranger = Sighting {
         device: Reading::Known(Device::from_bits(3)),

@@ -20,6 +20,7 @@ use crate::identity::session;
 use crate::judge::decision::{Hold, Outcome, Stage};
 use crate::judge::history::{Observation, Shared};
 use crate::judge::judge;
+use crate::judge::signals::Gap;
 use crate::judge::signals::authentication::Proof;
 use crate::judge::signals::device::Standing;
 use crate::memory::SessionFacts;
@@ -156,6 +157,7 @@ fn sign_in_worked(
             challenged,
             context.now,
         );
+        let facts = facts.after(Gap(readings.past.known().and_then(|past| past.since_last)));
         gate.shared.memory.sessions.put(session.bits(), context.now, facts);
         record.session = Some(session);
         context.session = Some(session);

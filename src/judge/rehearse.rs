@@ -153,6 +153,7 @@ fn readings(given: &Given, names_account: bool) -> Readings {
 
     Readings::of(
         &Sighting {
+            gap_at_sign_in: None,
             account: match (named, described || given.account_failures > 0) {
                 (true, true) => Reading::Known(&history),
                 (true, false) => Reading::Unknown(Why::Missing),

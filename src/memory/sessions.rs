@@ -2,7 +2,10 @@
 //!
 //! A level is remembered by a digest of its name, never by its place: after a reload the place may mean another level.
 
+use std::time::Duration;
+
 use crate::clock::Moment;
+use crate::judge::signals::Gap;
 use crate::judge::signals::authentication::Proof;
 use crate::rules::ruleset::{Level, RuleSet};
 use crate::subject::{Account, Device, Network};
@@ -19,6 +22,7 @@ pub struct SessionFacts {
     /// The network that it began on.
     pub network: Network,
     level: u64,
+    gap: u32,
     /// When the proof was given.
     pub proof_at: Moment,
     began: u32,
@@ -29,6 +33,8 @@ pub struct SessionFacts {
 
 const _: () = assert!(size_of::<SessionFacts>() <= 64);
 
+/// No success before this session.
+const NO_GAP: u32 = u32::MAX;
 /// Thirty days: what is idle for longer is forgotten first.
 const IDLE: u32 = 30 * 24 * 3600;
 
@@ -52,11 +58,23 @@ impl SessionFacts {
             device,
             network,
             level: digest(&rules.level(level).name),
+            gap: NO_GAP,
             proof_at: now,
             began: second(now),
             last_seen: second(now),
             held,
         }
+    }
+
+    /// The same session, with how long before it the account's last success was.
+    pub fn after(self, gap: Gap) -> Self {
+        let seconds = gap.0.map_or(NO_GAP, |gap| u32::try_from(gap.as_secs()).unwrap_or(NO_GAP - 1).min(NO_GAP - 1));
+        Self { gap: seconds, ..self }
+    }
+
+    /// How long before it the account's last success was.
+    pub fn gap(&self) -> Gap {
+        Gap((self.gap != NO_GAP).then(|| Duration::from_secs(u64::from(self.gap))))
     }
 
     /// Takes up a proof that was given now. A weaker one does not lower what was proved, and a proof ends the hold.

@@ -282,6 +282,7 @@ fn seen<'a>(account: Reading<&'a AccountHistory>, bucket: &'a BucketHistory) -> 
         network: Reading::Known(Network::from_bits(88)),
         network_bucket: Some(bucket),
         session: Reading::Unknown(Why::Missing),
+        gap_at_sign_in: None,
     }
 }
 

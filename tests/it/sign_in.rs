@@ -127,6 +127,19 @@ async fn a_sign_out_that_the_application_refuses_does_not_open_a_held_session() 
 }
 
 #[tokio::test]
+async fn the_sign_in_that_opened_a_session_does_not_make_its_own_network_look_like_a_move() {
+    let rig = Rig::with(JOURNEYS);
+    let mut client = rig.client(Protocol::H2);
+    for _ in 0..2 {
+        client.post("/login", "email=ada&password=right").await;
+        client.get("/account/balance").await;
+        let confidence: u8 = rig.upstream.last().header("weir-confidence").parse().unwrap();
+        assert!(confidence >= 66, "{confidence}: what the session was opened with is what it keeps");
+        rig.advance(Duration::from_secs(8 * 24 * 3600));
+    }
+}
+
+#[tokio::test]
 async fn a_session_ends_at_sign_out() {
     let rig = Rig::with(JOURNEYS);
     let mut client = rig.client(Protocol::H1);

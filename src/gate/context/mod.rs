@@ -283,6 +283,7 @@ impl<'a> Context<'a> {
             network: Reading::Known(self.network),
             network_bucket: network_bucket.as_ref(),
             session: self.proof,
+            gap_at_sign_in: self.facts.filter(|facts| facts.network == self.network).map(|facts| facts.gap()),
         };
         Readings::of(&sighting, self.now)
     }

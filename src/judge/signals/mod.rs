@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::confidence::{Family, Points};
 
-pub use readings::{Past, Readings, Sighting};
+pub use readings::{Gap, Past, Readings, Sighting};
 
 /// Evidence before anything is read: four of five requests that are scored are honest (`CONFIDENCE.md`, section 3).
 pub const PRIOR: Points = Points::whole(6);

@@ -39,7 +39,14 @@ pub struct Sighting<'a> {
     pub network_bucket: Option<&'a BucketHistory>,
     /// What the session has proved. `Missing` when there is none.
     pub session: Reading<Proof>,
+    /// In the session that began on this very network: how long before it the account's last success was. The sign-in that
+    /// opened the session must not make its own network look like a sudden move.
+    pub gap_at_sign_in: Option<Gap>,
 }
+
+/// How long before a sign-in the account's last success was; none when there was none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap(pub Option<Duration>);
 
 /// Everything that is judged.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -106,7 +113,10 @@ impl Readings {
         Self {
             device: against(seen.account, seen.device, Standing::New, |history, device| history.standing(device)),
             network: against(seen.account, seen.network, Place::New, |history, network| history.place(network)),
-            past: seen.account.map(|history| history.past(now)),
+            past: seen.account.map(|history| {
+                let past = history.past(now);
+                Past { since_last: seen.gap_at_sign_in.map_or(past.since_last, |gap| gap.0), ..past }
+            }),
             account_failures: seen.account.map(|history| history.failed_elsewhere(seen.device.known(), now)),
             device_failures: seen.device.map(|_| failures(seen.device_bucket)),
             traffic: seen.network.map(|_| traffic(seen.network_bucket)),
