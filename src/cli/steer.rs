@@ -76,6 +76,9 @@ fn table(document: &Value) -> String {
         (false, _) => "not in force (rolled back)".to_owned(),
     };
     row("files", format!("{}: {files}", text(&law["rules"])));
+    if law["restart_needed"] == true {
+        row("settings", "gateway.toml has changed: its settings take a restart".to_owned());
+    }
     row("before", law["before"].as_str().map_or("nothing to roll back to".to_owned(), str::to_owned));
     let rooms = &document["rooms"];
     row("connections", text(&rooms["connections"]));

@@ -10,6 +10,7 @@ use super::load::{Loaded, load};
 use crate::clock::Clock;
 use crate::rules::in_force::InForce;
 use crate::rules::ruleset::{Fingerprint, RuleSet, Server};
+use crate::settings::Settings;
 use crate::swap::Swap;
 use crate::telemetry::Telemetry;
 
@@ -89,6 +90,10 @@ struct State {
     /// The files that were read last, whatever became of them.
     files: Fingerprint,
     last: Outcome,
+    /// The settings that the process runs with.
+    settings: Option<Settings>,
+    /// Whether `gateway.toml` has said something else since.
+    restart: bool,
 }
 
 /// What is in force and what the files are, for people and machines.
@@ -110,7 +115,9 @@ pub struct Standing {
     pub before: Option<String>,
     /// What became of the last reading.
     pub last: Outcome,
-    /// How many journeys, routes and cases there are.
+    /// Whether `gateway.toml` has changed since the start: its settings need a restart.
+    pub restart_needed: bool,
+    /// How many journeys there are.
     pub journeys: usize,
 }
 
@@ -128,7 +135,8 @@ impl Law {
         let last = Outcome::Installed { generation: 1, fingerprint: files.to_string(), warnings: loaded.render(false) };
         telemetry.gauges.rules_generation.set(1);
         telemetry.gauges.rules_last_load_success.set(1);
-        let state = Mutex::new(State { before: None, files, last });
+        let state = State { before: None, files, last, settings: loaded.settings.clone(), restart: false };
+        let state = Mutex::new(state);
         let law = Self { dir: dir.to_path_buf(), adjust, clock, telemetry, in_force: Swap::new(in_force), state };
         Ok((law, loaded))
     }
@@ -152,6 +160,7 @@ impl Law {
     pub fn reload(&self) -> Outcome {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let loaded = load(&self.dir);
+        state.compare(loaded.settings.as_ref());
         let files = loaded.sources.fingerprint();
         let now = self.in_force.load();
         let warnings = loaded.render(false);
@@ -173,6 +182,11 @@ impl Law {
         state.files = files;
         state.last = outcome.clone();
         outcome
+    }
+
+    /// Notes what `gateway.toml` says now, and says once that a change needs a restart.
+    pub fn compare_settings(&self, settings: Option<&Settings>) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).compare(settings);
     }
 
     /// Brings back the law before this one. The files stay as they are and are read again when they change.
@@ -215,8 +229,19 @@ impl Law {
             files_in_force: state.files == now.rules.fingerprint,
             before: state.before.as_ref().map(|before| before.rules.fingerprint.to_string()),
             last: state.last.clone(),
+            restart_needed: state.restart,
             journeys: now.rules.journeys.len(),
         }
+    }
+}
+
+impl State {
+    fn compare(&mut self, settings: Option<&Settings>) {
+        let differs = settings.is_some() && settings != self.settings.as_ref();
+        if differs && !self.restart {
+            tracing::warn!("gateway.toml has changed: its settings take a restart, the rules beside it do not");
+        }
+        self.restart = differs;
     }
 }
 

@@ -74,6 +74,16 @@ async fn a_broken_file_leaves_the_old_law_standing_and_a_mended_one_replaces_it(
 }
 
 #[tokio::test]
+async fn a_changed_setting_is_said_to_need_a_restart_and_changes_nothing() {
+    let rig = Rig::with(OPEN);
+    assert!(!rig.weir().law.standing().restart_needed);
+    assert!(matches!(rig.save("gateway.toml", "workers = 7\n"), Outcome::Unchanged { .. }));
+    assert!(rig.weir().law.standing().restart_needed);
+    rig.save("gateway.toml", "");
+    assert!(!rig.weir().law.standing().restart_needed, "taken back, it needs none");
+}
+
+#[tokio::test]
 async fn a_failing_case_keeps_a_reload_out() {
     let rig = Rig::with(OPEN);
     let promise = "[[case]]\nname = \"anyone may look\"\nrequest = { method = \"GET\", path = \"/account/balance\" }\nexpect = \"allow\"\n";

@@ -1,30 +1,29 @@
-//! Builds the parts, joins them, runs them and drains them: the only file that knows every room.
+//! Builds the parts, joins them, runs them and drains them: the only room that knows every other.
 //!
 //! Each worker is a thread with a runtime, sockets and upstream connections of its own. Control, watching, health and keys run
 //! on a thread beside them, so that they work when the data plane is in trouble. Every thread is joined.
+
+mod beside;
+mod worker;
 
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-use tokio::runtime::{Builder, LocalOptions};
+use tokio::runtime::Builder;
 use tokio::sync::watch;
 
-use crate::alarm::Alarms;
+use self::beside::Beside;
+use self::worker::Worker;
 use crate::clock::Clock;
-use crate::control::api::{self, Control};
 use crate::control::law::{Adjust, Law};
 use crate::control::load::Loaded;
 use crate::control::sockets::{self, Listed};
-use crate::control::watch::watch as watch_files;
-use crate::gate::{Gate, Shared, pass};
+use crate::gate::Shared;
 use crate::identity::Identity;
 use crate::listen::tls::{Certificates, Pair, TlsFault, WhenMissing};
 use crate::listen::{self, BindFault, Doors, Entrance};
@@ -34,12 +33,10 @@ use crate::settings::{DecisionsTo, Listener, Settings};
 use crate::subject::Names;
 use crate::telemetry::Telemetry;
 use crate::telemetry::lines::{Destination, Office, Writer};
-use crate::upstream::{Pools, Reach, health};
+use crate::upstream::Reach;
 
 /// The control socket's name in the data directory.
 pub const SOCKET: &str = "weir.sock";
-/// How often a worker hands its decision lines to their writer, and a deadline may be late.
-const PULSE: Duration = Duration::from_millis(25);
 
 /// What a process is started with, beside its rules.
 #[derive(Debug, Clone, Default)]
@@ -161,7 +158,8 @@ impl Weir {
             doorways.push((listen::bind(listener.address, workers)?, certificates));
         }
         let addresses = doorways.iter().filter_map(|(sockets, _)| sockets.first()?.local_addr().ok()).collect();
-        let certificates = doorways.iter().filter_map(|(_, certificates)| certificates.clone()).collect();
+        let certificates: Vec<Certificates> =
+            doorways.iter().filter_map(|(_, certificates)| certificates.clone()).collect();
         let showing_on = match settings.admin {
             Some(address) => Some(listen_alone(address)?),
             None => None,
@@ -179,6 +177,7 @@ impl Weir {
         let listed = sockets::list(&socket)
             .map_err(|error| tracing::warn!(%error, "commands need --socket to find this Weir"))
             .ok();
+        let renewed = certificates.clone();
         let (stop, stopping) = watch::channel(false);
         let (stop_control, control_stopping) = watch::channel(false);
 
@@ -218,7 +217,17 @@ impl Weir {
             let thread = thread(format!("weir-{number}"), move || worker.run())?;
             running.workers.push(thread);
         }
-        let beside = Beside { law, shared, reach, doors, stopping, control_stopping, showing_on, steering_on };
+        let beside = Beside {
+            law,
+            shared,
+            reach,
+            doors,
+            certificates: renewed,
+            stopping,
+            control_stopping,
+            showing_on,
+            steering_on,
+        };
         running.control = Some(thread("weir-control".into(), move || beside.run())?);
         Ok(running)
     }
@@ -374,190 +383,5 @@ fn destination(settings: &Settings) -> Destination {
         DecisionsTo::Stdout => Destination::Stdout,
         DecisionsTo::Off => Destination::Off,
         DecisionsTo::File(path) => Destination::File(path.clone()),
-    }
-}
-
-/// The settings as the front edge takes them.
-const fn bounds(settings: &Settings) -> listen::Bounds {
-    let (bounds, times) = (&settings.bounds, &settings.times);
-    listen::Bounds {
-        connections: bounds.connections,
-        connections_per_address: bounds.connections_per_address,
-        headers: bounds.headers,
-        head_bytes: bounds.head_bytes,
-        h2_streams: bounds.h2_streams,
-        h2_resets: bounds.h2_resets,
-        body_bytes: bounds.body_bytes,
-        handshake: times.handshake,
-        head: times.head,
-        idle: times.idle,
-        body_idle: times.body_idle,
-        body_rate: times.body_rate_bytes_per_second,
-        body_grace: times.body_grace,
-        connection_age: times.connection_age,
-        drain: times.drain,
-    }
-}
-
-/// What one worker thread is given.
-struct Worker {
-    number: usize,
-    entrances: Vec<Entrance>,
-    settings: Settings,
-    shared: Shared,
-    reach: Arc<Reach>,
-    law: Arc<Law>,
-    doors: Doors,
-    office: Office,
-    stopping: watch::Receiver<bool>,
-}
-
-impl Worker {
-    /// Serves until told to stop; gives how many connections had to be cut.
-    fn run(self) -> usize {
-        match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
-            Ok(runtime) => runtime.block_on(self.serve()),
-            Err(error) => {
-                tracing::error!(%error, "a worker cannot start");
-                0
-            }
-        }
-    }
-
-    #[allow(clippy::disallowed_methods, reason = "a network deadline's beginning, not law time")]
-    async fn serve(self) -> usize {
-        let alarms = Alarms::new(Instant::now(), PULSE);
-        let mut seed = [0; 16];
-        if random(&mut seed).is_err() {
-            seed[0] = u8::try_from(self.number).unwrap_or(u8::MAX);
-        }
-        let seed = u128::from_le_bytes(seed);
-        let pools = Pools::new(self.reach, alarms.clone());
-        let gate = Rc::new(Gate::new(
-            self.shared,
-            self.number,
-            self.law.in_force().reader(),
-            pools,
-            self.office.lines(),
-            self.settings.decisions.allowed_one_in,
-            [seed as u64, (seed >> 64) as u64],
-        ));
-        let ticking = tokio::task::spawn_local(tick(gate.clone()));
-        let answer = move |peer: Rc<listen::Peer>, request| {
-            let gate = gate.clone();
-            async move { pass(&gate, &peer, request).await }
-        };
-        let bounds = bounds(&self.settings);
-        let drained = listen::serve(self.entrances, bounds, self.doors, alarms, self.stopping, answer).await;
-        ticking.abort();
-        match drained {
-            Ok(drained) => drained.cut,
-            Err(error) => {
-                tracing::error!(%error, "a worker ended");
-                0
-            }
-        }
-    }
-}
-
-async fn tick(gate: Rc<Gate>) {
-    let mut beats = tokio::time::interval(PULSE);
-    loop {
-        beats.tick().await;
-        gate.tick();
-    }
-}
-
-/// What runs beside the workers.
-struct Beside {
-    law: Arc<Law>,
-    shared: Shared,
-    reach: Arc<Reach>,
-    doors: Doors,
-    stopping: watch::Receiver<bool>,
-    control_stopping: watch::Receiver<bool>,
-    showing_on: Option<std::net::TcpListener>,
-    steering_on: std::os::unix::net::UnixListener,
-}
-
-impl Beside {
-    fn run(self) {
-        match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
-            Ok(runtime) => {
-                runtime.block_on(self.serve());
-                runtime.shutdown_timeout(Duration::from_secs(5));
-            }
-            Err(error) => tracing::error!(%error, "control cannot start"),
-        }
-    }
-
-    async fn serve(self) {
-        let stop = self.control_stopping.clone();
-        let control = Control {
-            law: self.law.clone(),
-            telemetry: self.shared.telemetry.clone(),
-            stopping: self.stopping.clone(),
-            rooms: rooms(&self.law, &self.shared, &self.reach, &self.doors),
-        };
-        let watching = watch_files(self.law.clone(), stop.clone());
-        let gauging = gauge(self.shared.clone(), self.doors.clone(), stop.clone());
-        let probing = health::watch(self.reach.clone(), self.law.in_force().clone(), stop.clone());
-        let fetching =
-            self.shared.identity.keep_keys(self.law.in_force().clone(), self.shared.clock.clone(), stop.clone());
-        let show = async {
-            match self.showing_on {
-                Some(listener) => api::show(listener, control.clone(), stop.clone()).await,
-                None => Ok(()),
-            }
-        };
-        let steer = api::steer(self.steering_on, control.clone(), stop.clone());
-        let (shown, steered, (), (), (), ()) = tokio::join!(show, steer, watching, gauging, probing, fetching);
-        for ended in [shown, steered] {
-            if let Err(error) = ended {
-                tracing::error!(%error, "a control listener ended");
-            }
-        }
-    }
-}
-
-fn rooms(law: &Arc<Law>, shared: &Shared, reach: &Arc<Reach>, doors: &Doors) -> Arc<dyn Fn() -> Value + Send + Sync> {
-    let (law, shared, reach, doors) = (law.clone(), shared.clone(), reach.clone(), doors.clone());
-    Arc::new(move || {
-        let in_force = law.in_force().load();
-        let upstreams = in_force.rules.upstreams.iter().map(|upstream| {
-            let servers = upstream
-                .servers
-                .iter()
-                .map(|server| json!({ "url": server.to_string(), "up": !reach.is_down(server) }));
-            json!({
-                "name": &*upstream.name,
-                "in_flight": shared.admission.lane(&upstream.name).in_flight(),
-                "servers": servers.collect::<Vec<_>>(),
-            })
-        });
-        json!({
-            "connections": doors.inside(),
-            "turned_away": doors.turned(),
-            "accounts": shared.memory.accounts.len(),
-            "sessions": shared.memory.sessions.len(),
-            "upstreams": upstreams.collect::<Vec<_>>(),
-        })
-    })
-}
-
-/// Keeps the gauges that nobody's own code path sets.
-async fn gauge(shared: Shared, doors: Doors, mut stop: watch::Receiver<bool>) {
-    let mut beats = tokio::time::interval(Duration::from_secs(1));
-    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-    loop {
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
-            _ = beats.tick() => {}
-        }
-        let gauges = &shared.telemetry.gauges;
-        gauges.connections.set(count(doors.inside()));
-        gauges.identities.set(count(shared.memory.accounts.len()));
-        gauges.sessions.set(count(shared.memory.sessions.len()));
-        gauges.jwks_up.set(i64::from(shared.identity.keys_up(shared.clock.now())));
     }
 }

@@ -1,0 +1,148 @@
+//! What runs on a thread beside the workers: control, watching files, health, keys, certificates and gauges. It goes on when
+//! the data plane is in trouble.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::watch;
+
+use crate::control::api::{self, Control};
+use crate::control::law::Law;
+use crate::control::watch::watch as watch_files;
+use crate::gate::Shared;
+use crate::listen::Doors;
+use crate::listen::tls::Certificates;
+use crate::upstream::{Reach, health};
+
+/// How often certificate files are looked at.
+const RENEW: Duration = Duration::from_secs(2);
+
+/// What runs beside the workers.
+pub(super) struct Beside {
+    pub law: Arc<Law>,
+    pub shared: Shared,
+    pub reach: Arc<Reach>,
+    pub doors: Doors,
+    pub certificates: Vec<Certificates>,
+    pub stopping: watch::Receiver<bool>,
+    pub control_stopping: watch::Receiver<bool>,
+    pub showing_on: Option<std::net::TcpListener>,
+    pub steering_on: std::os::unix::net::UnixListener,
+}
+
+impl Beside {
+    /// Runs until told to stop.
+    pub fn run(self) {
+        match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => {
+                runtime.block_on(self.serve());
+                runtime.shutdown_timeout(Duration::from_secs(5));
+            }
+            Err(error) => tracing::error!(%error, "control cannot start"),
+        }
+    }
+
+    async fn serve(self) {
+        let stop = self.control_stopping.clone();
+        let control = Control {
+            law: self.law.clone(),
+            telemetry: self.shared.telemetry.clone(),
+            stopping: self.stopping.clone(),
+            rooms: rooms(&self.law, &self.shared, &self.reach, &self.doors),
+        };
+        let watching = watch_files(self.law.clone(), stop.clone());
+        let gauging = gauge(self.shared.clone(), self.doors.clone(), stop.clone());
+        let probing = health::watch(self.reach.clone(), self.law.in_force().clone(), stop.clone());
+        let fetching =
+            self.shared.identity.keep_keys(self.law.in_force().clone(), self.shared.clock.clone(), stop.clone());
+        let show = async {
+            match self.showing_on {
+                Some(listener) => api::show(listener, control.clone(), stop.clone()).await,
+                None => Ok(()),
+            }
+        };
+        let steer = api::steer(self.steering_on, control.clone(), stop.clone());
+        let renewing = renew(self.certificates, stop.clone());
+        let (shown, steered, (), (), (), (), ()) =
+            tokio::join!(show, steer, watching, gauging, probing, fetching, renewing);
+        for ended in [shown, steered] {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a control listener ended");
+            }
+        }
+    }
+}
+
+fn rooms(law: &Arc<Law>, shared: &Shared, reach: &Arc<Reach>, doors: &Doors) -> Arc<dyn Fn() -> Value + Send + Sync> {
+    let (law, shared, reach, doors) = (law.clone(), shared.clone(), reach.clone(), doors.clone());
+    Arc::new(move || {
+        let in_force = law.in_force().load();
+        let upstreams = in_force.rules.upstreams.iter().map(|upstream| {
+            let servers = upstream
+                .servers
+                .iter()
+                .map(|server| json!({ "url": server.to_string(), "up": !reach.is_down(server) }));
+            json!({
+                "name": &*upstream.name,
+                "in_flight": shared.admission.lane(&upstream.name).in_flight(),
+                "servers": servers.collect::<Vec<_>>(),
+            })
+        });
+        json!({
+            "connections": doors.inside(),
+            "turned_away": doors.turned(),
+            "accounts": shared.memory.accounts.len(),
+            "sessions": shared.memory.sessions.len(),
+            "upstreams": upstreams.collect::<Vec<_>>(),
+        })
+    })
+}
+
+/// Takes up certificate files that were replaced. What is in use stays while the new ones are not good.
+async fn renew(certificates: Vec<Certificates>, mut stop: watch::Receiver<bool>) {
+    let mut beats = tokio::time::interval(RENEW);
+    let mut known: Vec<_> = certificates.iter().map(stamps).collect();
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            _ = beats.tick() => {}
+        }
+        for (certificates, known) in certificates.iter().zip(&mut known) {
+            let now = stamps(certificates);
+            if now == *known {
+                continue;
+            }
+            *known = now;
+            match certificates.reload() {
+                Ok(()) => tracing::info!("new certificates are in use"),
+                Err(fault) => tracing::error!(%fault, "the certificates in use stay"),
+            }
+        }
+    }
+}
+
+/// What tells that a certificate's files were replaced: their times and sizes.
+fn stamps(certificates: &Certificates) -> Vec<Option<(std::time::SystemTime, u64)>> {
+    let files = certificates.pairs().iter().flat_map(|pair| [&pair.certificate, &pair.key]);
+    files.map(|file| fs::metadata(file).ok().and_then(|found| Some((found.modified().ok()?, found.len())))).collect()
+}
+
+/// Keeps the gauges that nobody's own code path sets.
+async fn gauge(shared: Shared, doors: Doors, mut stop: watch::Receiver<bool>) {
+    let mut beats = tokio::time::interval(Duration::from_secs(1));
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    loop {
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            _ = beats.tick() => {}
+        }
+        let gauges = &shared.telemetry.gauges;
+        gauges.connections.set(count(doors.inside()));
+        gauges.identities.set(count(shared.memory.accounts.len()));
+        gauges.sessions.set(count(shared.memory.sessions.len()));
+        gauges.jwks_up.set(i64::from(shared.identity.keys_up(shared.clock.now())));
+    }
+}
