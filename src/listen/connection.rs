@@ -90,13 +90,40 @@ where
     };
     let spoken = peer.spoken;
     life.speaks(spoken == Spoken::H2);
-    let io = TokioIo::new(Wire::new(stream, sniffed, life.clone()));
-    let service = Service { peer: Rc::new(peer), life: life.clone(), ward: ward.clone() };
-    // Boxed, so that a resting connection does not hold the room that the handshake needed.
-    match spoken {
-        Spoken::H1 => Box::pin(until_done(ward.h1.serve_connection(io, service), life, ward)).await,
-        Spoken::H2 => Box::pin(until_done(ward.h2.serve_connection(io, service), life, ward)).await,
+    let peer = Rc::new(peer);
+    let service = || Service { peer: peer.clone(), life: life.clone(), ward: ward.clone() };
+    // Boxed, so that a resting connection does not hold the room that serving needs.
+    if spoken == Spoken::H2 {
+        let io = TokioIo::new(Wire::new(stream, sniffed, life.clone()));
+        let conversation = ward.h2.serve_connection(io, service());
+        return Box::pin(until_done(conversation, life.clone(), ward.clone())).await;
     }
+    let (mut stream, mut sniffed) = (stream, sniffed);
+    loop {
+        let io = TokioIo::new(Wire::new(stream, sniffed, life.clone()));
+        let conversation = ward.h1.serve_connection(io, service());
+        let Some(wire) = Box::pin(until_tired(conversation, life.clone(), ward.clone())).await? else { return Ok(()) };
+        (stream, sniffed) = wire;
+        life.rest();
+        if sniffed.is_empty() && !rest(&stream, &life, &ward).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// Waits for the next request with nothing but the socket. False when service ends first.
+async fn rest<F>(stream: &Stream, life: &Life, ward: &Ward<F>) -> Result<bool, Ended> {
+    poll_fn(|cx| {
+        life.watch(cx.waker());
+        if stream.poll_come(cx).is_ready() {
+            return Poll::Ready(Ok(true));
+        }
+        if ward.draining.get() || ward.cut.get() {
+            return Poll::Ready(Ok(false));
+        }
+        life.overdue().map_or(Poll::Pending, |overdue| Poll::Ready(Err(Ended::Overdue(overdue))))
+    })
+    .await
 }
 
 /// Reads until it is clear whether the client speaks HTTP/2 with prior knowledge. Nothing read means that it left.
@@ -142,7 +169,7 @@ trait Conversation: Future<Output = hyper::Result<()>> {
     fn finish(self: Pin<&mut Self>);
 }
 
-impl<F, Fut, B> Conversation for http1::Connection<TokioIo<Wire>, Service<F>>
+impl<F, Fut, B> Conversation for &mut http1::Connection<TokioIo<Wire>, Service<F>>
 where
     F: Fn(Rc<Peer>, Request<Inflow>) -> Fut + 'static,
     Fut: Future<Output = Response<B>>,
@@ -151,8 +178,8 @@ where
 {
     const SEVERAL: bool = false;
 
-    fn finish(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
+    fn finish(mut self: Pin<&mut Self>) {
+        Pin::new(&mut **self).graceful_shutdown();
     }
 }
 
@@ -168,6 +195,37 @@ where
     fn finish(self: Pin<&mut Self>) {
         self.graceful_shutdown();
     }
+}
+
+/// An HTTP/1.1 connection until it ends, or until it has been silent for a while: then its stream, to be taken up again.
+async fn until_tired<F, Fut, B>(
+    mut conversation: http1::Connection<TokioIo<Wire>, Service<F>>,
+    life: Rc<Life>,
+    ward: Rc<Ward<F>>,
+) -> Result<Option<(Stream, Bytes)>, Ended>
+where
+    F: Fn(Rc<Peer>, Request<Inflow>) -> Fut + 'static,
+    Fut: Future<Output = Response<B>> + 'static,
+    B: Body<Data = Bytes> + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let done = {
+        let mut driving = pin!(until_done(&mut conversation, life.clone(), ward));
+        poll_fn(|cx| match driving.as_mut().poll(cx) {
+            Poll::Ready(ended) => Poll::Ready(Some(ended)),
+            Poll::Pending if life.is_tired() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    };
+    if let Some(ended) = done {
+        return ended.map(|()| None);
+    }
+    let parts = conversation.into_parts();
+    let (stream, sniffed) = parts.io.into_inner().into_stream();
+    // What hyper had read of the next head comes first.
+    let read = if sniffed.is_empty() { parts.read_buf } else { [parts.read_buf, sniffed].concat().into() };
+    Ok(Some((stream, read)))
 }
 
 /// Drives the connection, and ends it when it is overdue or service ends.

@@ -37,6 +37,7 @@ pub struct Inflow {
     life: Rc<Life>,
     received: u64,
     pauses: Option<Box<Pauses>>,
+    counted: bool,
     failed: bool,
 }
 
@@ -51,7 +52,11 @@ struct Pauses {
 
 impl Inflow {
     pub(super) fn new(body: Incoming, life: Rc<Life>) -> Self {
-        Self { body, life, received: 0, pauses: None, failed: false }
+        let counted = !body.is_end_stream();
+        if counted {
+            life.body(true);
+        }
+        Self { body, life, received: 0, pauses: None, counted, failed: false }
     }
 
     /// The length that the client announced, if any: 0 for a request without a body.
@@ -84,6 +89,14 @@ impl Inflow {
             pauses.earned += bytes;
             pauses.since = 0;
             pauses.alarm.lift();
+        }
+    }
+}
+
+impl Drop for Inflow {
+    fn drop(&mut self) {
+        if self.counted {
+            self.life.body(false);
         }
     }
 }

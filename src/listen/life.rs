@@ -11,6 +11,9 @@ use std::time::Duration;
 use super::bounds::Bounds;
 use crate::alarm::{Alarm, Alarms};
 
+/// How long an HTTP/1.1 connection waits for its next request before it gives back the memory that serving needs.
+const REST: Duration = Duration::from_secs(1);
+
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -46,6 +49,9 @@ pub(super) struct Life {
     open: Cell<usize>,
     served: Cell<u64>,
     several: Cell<bool>,
+    /// Bodies of requests that have not been read to their end.
+    bodies: Cell<usize>,
+    rests: Cell<bool>,
     /// When a write began to be blocked; 0 when none is.
     blocked_at: Cell<u64>,
     /// Milliseconds of blocked writes, and bytes written meanwhile, within one answer.
@@ -65,6 +71,8 @@ impl Life {
             open: Cell::new(0),
             served: Cell::new(0),
             several: Cell::new(false),
+            bodies: Cell::new(0),
+            rests: Cell::new(false),
             blocked_at: Cell::new(0),
             blocked_for: Cell::new(0),
             trickled: Cell::new(0),
@@ -83,7 +91,11 @@ impl Life {
 
     /// Whether a bound has been passed.
     pub fn overdue(&self) -> Option<Overdue> {
-        if self.alarm.is_due() {
+        if self.alarm.is_due() && self.waits_lightly() {
+            if !self.is_tired() {
+                self.rest();
+            }
+        } else if self.alarm.is_due() {
             return Some(Overdue::Slow(self.phase.get()));
         }
         (self.blocked_at.get() != 0 && self.unread.is_due()).then_some(Overdue::Unread)
@@ -125,8 +137,32 @@ impl Life {
         self.open.set(open);
         if open == 0 {
             self.phase.set(Phase::Waiting);
-            self.alarm.set(self.bounds.idle);
+            self.rests.set(false);
+            let idle = self.bounds.idle;
+            self.alarm.set(if self.several.get() { idle } else { idle.min(REST) });
         }
+    }
+
+    /// In the first part of waiting for the next request, whose end is no fault.
+    fn waits_lightly(&self) -> bool {
+        self.phase.get() == Phase::Waiting && self.served.get() > 0 && !self.rests.get() && !self.several.get()
+    }
+
+    /// Whether nothing has come for a while and nothing is half done, so that all but the socket may be given back.
+    pub fn is_tired(&self) -> bool {
+        self.alarm.is_due() && self.waits_lightly() && self.bodies.get() == 0 && self.blocked_at.get() == 0
+    }
+
+    /// The second part of waiting begins.
+    pub fn rest(&self) {
+        self.rests.set(true);
+        self.alarm.set(self.bounds.idle.saturating_sub(REST));
+    }
+
+    /// A request's body began (or ended) to be read.
+    pub fn body(&self, begins: bool) {
+        let bodies = self.bodies.get();
+        self.bodies.set(if begins { bodies + 1 } else { bodies - 1 });
     }
 
     /// Requests begun so far.
@@ -220,9 +256,12 @@ mod tests {
         let (began, alarms, life) = life();
         life.speaks(false);
         drop(life.begin());
+        alarms.beat(seconds(began, 2));
+        assert!(life.is_tired() && life.overdue().is_none());
+        life.rest();
         alarms.beat(seconds(began, 59));
         assert_eq!(life.overdue(), None);
-        alarms.beat(seconds(began, 61));
+        alarms.beat(seconds(began, 62));
         assert_eq!(life.overdue(), Some(Overdue::Slow(Phase::Waiting)));
     }
 

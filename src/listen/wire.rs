@@ -19,6 +19,17 @@ pub(super) enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+impl Stream {
+    /// Ready when something has come, or the other end has gone.
+    pub fn poll_come(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let socket = match self {
+            Self::Clear(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        socket.poll_read_ready(cx).map(drop)
+    }
+}
+
 /// A stream that is watched.
 pub(super) struct Wire {
     stream: Stream,
@@ -29,6 +40,11 @@ pub(super) struct Wire {
 impl Wire {
     pub fn new(stream: Stream, sniffed: Bytes, life: Rc<Life>) -> Self {
         Self { stream, sniffed, life }
+    }
+
+    /// The stream again, with what was given back and not read.
+    pub fn into_stream(self) -> (Stream, Bytes) {
+        (self.stream, self.sniffed)
     }
 
     fn note<T>(

@@ -512,3 +512,25 @@ fn at_the_descriptor_limit_nothing_spins_and_service_comes_back() {
     };
     assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
 }
+
+#[test]
+fn a_connection_that_rested_goes_on_where_it_was() {
+    run(async {
+        let fake = echo().await;
+        let gate = start(plan(&[fake.address]));
+        let mut client = gate.client().await;
+        for n in 0..2 {
+            assert_eq!(client.ask(format!("GET /{n} HTTP/1.1\r\n{HOST}\r\n")).await.text(), format!("GET /{n}"));
+            tokio::time::sleep(Duration::from_millis(1300)).await;
+        }
+        // Half a head that came with the request before it is not lost.
+        client.say(format!("GET /2 HTTP/1.1\r\n{HOST}\r\nGET /3 HT")).await;
+        assert_eq!(client.hear().await.expect("an answer").text(), "GET /2");
+        tokio::time::sleep(Duration::from_millis(1300)).await;
+        client.say(format!("TP/1.1\r\n{HOST}\r\n")).await;
+        assert_eq!(client.hear().await.expect("an answer").text(), "GET /3");
+        tokio::time::sleep(Duration::from_millis(1300)).await;
+        assert_eq!(gate.stop().await.cut, 0);
+        assert!(client.closed().await);
+    });
+}
