@@ -141,6 +141,7 @@ async fn gauge(shared: Shared, doors: Doors, mut stop: watch::Receiver<bool>) {
         }
         let gauges = &shared.telemetry.gauges;
         gauges.connections.set(count(doors.inside()));
+        gauges.refused_connections.set(count(doors.turned()));
         gauges.identities.set(count(shared.memory.accounts.len()));
         gauges.sessions.set(count(shared.memory.sessions.len()));
         gauges.jwks_up.set(i64::from(shared.identity.keys_up(shared.clock.now())));

@@ -133,7 +133,7 @@ impl Weir {
     /// # Errors
     /// Whatever makes that impossible; nothing is left running.
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let telemetry = Telemetry::new(256);
+        let telemetry = Telemetry::new();
         let adjust = Adjust { servers: options.servers.clone() };
         let (law, loaded) =
             Law::open(&options.rules, adjust, options.clock.clone(), telemetry.clone()).map_err(StartError::Rules)?;

@@ -75,7 +75,7 @@ async fn walk(
     let slot = slot.map_err(|full| answer::busy(law, full))?;
 
     let request = context.outgoing(peer, head, body, record);
-    record.dispatched();
+    record.dispatched(context.upstream);
     let answered = upstream::forward(&gate.pools, clearance, slot, law, request).await;
     record.answered();
     let mut response = answered.map_err(|failure| Own::Fault(failure.into()))?.map(Body::Passed);

@@ -131,7 +131,8 @@ impl Record {
     }
 
     /// The request goes to the upstream now.
-    pub fn dispatched(&mut self) {
+    pub fn dispatched(&mut self, upstream: UpstreamId) {
+        self.upstream = Some(upstream);
         self.dispatched = Some(Instant::now());
     }
 

@@ -32,7 +32,7 @@ pub struct Places {
     pub devices: usize,
     /// Networks, about 40 bytes each. The loser is a network from which nothing ever succeeded.
     pub networks: usize,
-    /// Sessions, about 80 bytes each. The loser is one that was held or has been idle for longest.
+    /// Sessions, about 80 bytes each. The loser is one that has been idle for thirty days, then any that was not touched lately.
     pub sessions: usize,
     /// Handoffs, about 100 bytes each. The loser is one that has expired, then one without an account.
     pub handoffs: usize,

@@ -119,8 +119,9 @@ impl SessionFacts {
 }
 
 impl Worth for SessionFacts {
+    /// A held session is worth as much as a whole one: forgetting that it is held would open it.
     fn worth(&self, now: Moment) -> u8 {
-        u8::from(!self.held && second(now).saturating_sub(self.last_seen) <= IDLE)
+        u8::from(second(now).saturating_sub(self.last_seen) <= IDLE)
     }
 }
 

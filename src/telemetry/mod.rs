@@ -41,8 +41,6 @@ pub struct Telemetry {
     pub step_ups: Arc<Series<Counter, 1>>,
     /// `weir_handoffs_total{outcome}`
     pub handoffs: Arc<Series<Counter, 1>>,
-    /// `weir_refused_connections_total{why}`
-    pub refused_connections: Arc<Series<Counter, 1>>,
     /// `weir_lines_dropped_total`
     pub lines_dropped: Arc<Counter>,
     /// What changes rarely.
@@ -63,6 +61,8 @@ pub struct Gauges {
     pub sessions: Gauge,
     /// `weir_connections`: open now.
     pub connections: Gauge,
+    /// `weir_refused_connections_total`: closed at the door since the start, because a bound was reached.
+    pub refused_connections: Gauge,
     /// `weir_signal_up{signal="jwks"}`
     pub jwks_up: Gauge,
 }
@@ -83,38 +83,38 @@ impl Gauge {
     }
 }
 
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Telemetry {
-    /// All metrics at nothing, for a process with this many workers. Worker numbers beyond it share the last cell.
-    pub fn new(workers: usize) -> Self {
+    /// All metrics at nothing.
+    pub fn new() -> Self {
         let mut registry = Registry::default();
         let requests = Series::histogram(
-            workers,
             "http_server_request_duration_seconds",
             "Duration of requests to the answer's head",
             ["http_request_method", "http_route", "http_response_status_code"],
             SECONDS,
         );
-        let decisions = Series::counter(workers, "weir_decisions", "Decisions taken", ["journey", "action", "mode"]);
-        let confidence =
-            Series::histogram(workers, "weir_confidence", "Identity confidence, 0 to 100", ["journey"], SCORES);
+        let decisions = Series::counter("weir_decisions", "Decisions taken", ["journey", "action", "mode"]);
+        let confidence = Series::histogram("weir_confidence", "Identity confidence, 0 to 100", ["journey"], SCORES);
         let overhead = Series::histogram(
-            workers,
             "weir_overhead_seconds",
             "Time that Weir itself added to a request, to the answer's head",
             [],
             OVERHEAD,
         );
         let upstream = Series::histogram(
-            workers,
             "weir_upstream_request_duration_seconds",
             "Time from the request's dispatch to the answer's head",
             ["upstream"],
             SECONDS,
         );
-        let step_ups = Series::counter(workers, "weir_step_ups", "Proofs asked for and given", ["outcome"]);
-        let handoffs = Series::counter(workers, "weir_handoffs", "Customers handed to a person", ["outcome"]);
-        let refused_connections =
-            Series::counter(workers, "weir_refused_connections", "Connections closed at the door", ["why"]);
+        let step_ups = Series::counter("weir_step_ups", "Proofs asked for and given", ["outcome"]);
+        let handoffs = Series::counter("weir_handoffs", "Customers handed to a person", ["outcome"]);
         let lines_dropped = Arc::new(Counter::default());
         let gauges = Arc::new(Gauges::default());
         registry.register_collector(Box::new(requests.clone()));
@@ -124,7 +124,6 @@ impl Telemetry {
         registry.register_collector(Box::new(upstream.clone()));
         registry.register_collector(Box::new(step_ups.clone()));
         registry.register_collector(Box::new(handoffs.clone()));
-        registry.register_collector(Box::new(refused_connections.clone()));
         registry
             .register_collector(Box::new(GaugeCollector { gauges: gauges.clone(), dropped: lines_dropped.clone() }));
         Self {
@@ -135,7 +134,6 @@ impl Telemetry {
             upstream,
             step_ups,
             handoffs,
-            refused_connections,
             lines_dropped,
             gauges,
             registry: Arc::new(registry),
@@ -191,7 +189,15 @@ impl prometheus_client::collector::Collector for GaugeCollector {
             None,
             MetricType::Counter,
         )?;
-        dropped.encode_counter::<[(&str, &str); 0], u64, f64>(&self.dropped.value(), None)
+        dropped.encode_counter::<[(&str, &str); 0], u64, f64>(&self.dropped.value(), None)?;
+        let mut refused = encoder.encode_descriptor(
+            "weir_refused_connections",
+            "Connections closed at the door because a bound was reached",
+            None,
+            MetricType::Counter,
+        )?;
+        let count = u64::try_from(self.gauges.refused_connections.value()).unwrap_or(0);
+        refused.encode_counter::<[(&str, &str); 0], u64, f64>(&count, None)
     }
 }
 
@@ -201,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_scrape_adds_up_what_the_workers_counted() {
-        let telemetry = Telemetry::new(2);
+        let telemetry = Telemetry::new();
         for worker in 0..2 {
             telemetry.decisions.cell(worker, ["login", "allow", "enforced"]).add(3);
             telemetry.requests.cell(worker, ["GET", "/", "200"]).observe(0.007);
@@ -217,7 +223,7 @@ mod tests {
 
     #[test]
     fn series_are_bounded_and_the_rest_is_counted_together() {
-        let telemetry = Telemetry::new(1);
+        let telemetry = Telemetry::new();
         for n in 0..(series::MOST + 10) {
             telemetry.decisions.cell(0, [&format!("j{n}"), "allow", "enforced"]).add(1);
         }

@@ -58,8 +58,8 @@ impl Histogram {
 
 /// The values of a metric's labels.
 type Labels<const N: usize> = [Box<str>; N];
-/// A cell for each worker.
-type Row<M> = Vec<Arc<M>>;
+/// A cell for each worker that has counted.
+type Row<M> = Vec<Option<Arc<M>>>;
 
 /// One metric: a name, the names of its labels, and a cell for each label set and worker.
 pub struct Series<M, const N: usize> {
@@ -68,7 +68,6 @@ pub struct Series<M, const N: usize> {
     labels: [&'static str; N],
     bounds: &'static [f64],
     make: fn(&'static [f64]) -> M,
-    workers: usize,
     cells: Mutex<HashMap<Labels<N>, Row<M>>>,
 }
 
@@ -80,37 +79,20 @@ impl<M, const N: usize> fmt::Debug for Series<M, N> {
 
 impl<const N: usize> Series<Counter, N> {
     /// A counter with these labels.
-    pub fn counter(workers: usize, name: &'static str, help: &'static str, labels: [&'static str; N]) -> Arc<Self> {
-        Arc::new(Self {
-            name,
-            help,
-            labels,
-            bounds: &[],
-            make: |_| Counter::default(),
-            workers: workers.max(1),
-            cells: Mutex::default(),
-        })
+    pub fn counter(name: &'static str, help: &'static str, labels: [&'static str; N]) -> Arc<Self> {
+        Arc::new(Self { name, help, labels, bounds: &[], make: |_| Counter::default(), cells: Mutex::default() })
     }
 }
 
 impl<const N: usize> Series<Histogram, N> {
     /// A histogram with these labels and upper bounds.
     pub fn histogram(
-        workers: usize,
         name: &'static str,
         help: &'static str,
         labels: [&'static str; N],
         bounds: &'static [f64],
     ) -> Arc<Self> {
-        Arc::new(Self {
-            name,
-            help,
-            labels,
-            bounds,
-            make: Histogram::new,
-            workers: workers.max(1),
-            cells: Mutex::default(),
-        })
+        Arc::new(Self { name, help, labels, bounds, make: Histogram::new, cells: Mutex::default() })
     }
 }
 
@@ -123,9 +105,11 @@ impl<M, const N: usize> Series<M, N> {
             true => key,
             false => labels.map(|_| Box::from("(other)")),
         };
-        let row =
-            cells.entry(key).or_insert_with(|| (0..self.workers).map(|_| Arc::new((self.make)(self.bounds))).collect());
-        row[worker.min(self.workers - 1)].clone()
+        let row = cells.entry(key).or_default();
+        if row.len() <= worker {
+            row.resize_with(worker + 1, || None);
+        }
+        row[worker].get_or_insert_with(|| Arc::new((self.make)(self.bounds))).clone()
     }
 
     fn rows(&self) -> Vec<(Labels<N>, Row<M>)> {
@@ -145,7 +129,7 @@ impl<const N: usize> Collector for Series<Counter, N> {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let mut metric = encoder.encode_descriptor(self.name, self.help, None, MetricType::Counter)?;
         for (labels, row) in self.rows() {
-            let sum: u64 = row.iter().map(|cell| cell.value()).sum();
+            let sum: u64 = row.iter().flatten().map(|cell| cell.value()).sum();
             let pairs = self.pairs(&labels);
             metric.encode_family(&pairs)?.encode_counter::<[(&str, &str); 0], u64, f64>(&sum, None)?;
         }
@@ -157,11 +141,13 @@ impl<const N: usize> Collector for Series<Histogram, N> {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let mut metric = encoder.encode_descriptor(self.name, self.help, None, MetricType::Histogram)?;
         for (labels, row) in self.rows() {
-            let sum: f64 = row.iter().map(|cell| f64::from_bits(cell.sum.load(Ordering::Relaxed))).sum();
+            let sum: f64 = row.iter().flatten().map(|cell| f64::from_bits(cell.sum.load(Ordering::Relaxed))).sum();
             let bounds = self.bounds.iter().copied().chain([f64::MAX]);
             let buckets: Vec<(f64, u64)> = bounds
                 .enumerate()
-                .map(|(at, bound)| (bound, row.iter().map(|cell| cell.counts[at].load(Ordering::Relaxed)).sum()))
+                .map(|(at, bound)| {
+                    (bound, row.iter().flatten().map(|cell| cell.counts[at].load(Ordering::Relaxed)).sum())
+                })
                 .collect();
             let count = buckets.iter().map(|(_, count)| count).sum();
             let pairs = self.pairs(&labels);

@@ -10,6 +10,8 @@ mod outgoing;
 
 pub use client::Client;
 
+use std::time::Duration;
+
 use http::header::HOST;
 use http::{HeaderValue, Uri, request};
 
@@ -38,6 +40,9 @@ use crate::subject::{Account, Device, Network, Session};
 
 /// Headers by which a client asks that its method be read as another.
 const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+
+/// How old a session's last use may be before it is noted again.
+const NOTICED: Duration = Duration::from_secs(3600);
 
 /// One request, before it is judged.
 #[derive(Debug)]
@@ -129,7 +134,6 @@ impl<'a> Context<'a> {
             }
         };
         let upstream = site.upstream_of(target.plain());
-        record.upstream = Some(upstream);
         let is_sign_in = journey.is_some_and(|journey| rules.journey(journey).succeeds_on.is_some());
         let device = gate.shared.identity.devices.read(&head.headers, client.https, now).map(|known| known.device);
         record.device = device.known();
@@ -204,9 +208,13 @@ impl<'a> Context<'a> {
     }
 
     fn remember(&mut self, gate: &Gate, session: Session) {
+        let sessions = &gate.shared.memory.sessions;
         self.session = Some(session);
-        self.facts = gate.shared.memory.sessions.read(session.bits());
+        self.facts = sessions.read(session.bits());
         if let Some(facts) = &self.facts {
+            if self.now.since(facts.last_seen()) > NOTICED {
+                sessions.update_existing(session.bits(), |facts| facts.seen(self.now));
+            }
             self.proof = facts.proof(self.prepared.rules()).map_or(self.proof, Reading::Known);
             self.account = facts.account().map_or(Reading::Unknown(Why::Missing), Reading::Known);
         }
