@@ -28,7 +28,7 @@ use crate::identity::Identity;
 use crate::listen::tls::{Certificates, Pair, TlsFault, WhenMissing};
 use crate::listen::{self, BindFault, Doors, Entrance};
 use crate::memory::{Memory, Places};
-use crate::rules::ruleset::Server;
+use crate::rules::ruleset::{RuleSet, Server};
 use crate::settings::{DecisionsTo, Listener, Settings};
 use crate::subject::Names;
 use crate::telemetry::Telemetry;
@@ -302,6 +302,22 @@ impl Options {
             settings.workers = workers;
         }
     }
+}
+
+/// What would keep these settings and rules from running, beside the rule files themselves: certificates, keys and
+/// authorities that cannot be read. Nothing is made and nothing is bound.
+pub fn preflight(settings: &Settings, rules: &RuleSet) -> Vec<String> {
+    let tls = settings.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+    let pairs = tls.map(|tls| {
+        let made = |(certificate, key): &&(PathBuf, PathBuf)| tls.self_signed && !certificate.exists() && !key.exists();
+        let files = tls.certificates.iter().filter(|pair| !made(pair));
+        files.map(|(certificate, key)| Pair { certificate: certificate.clone(), key: key.clone() }).collect::<Vec<_>>()
+    });
+    let unusable = pairs
+        .filter(|pairs| !pairs.is_empty())
+        .filter_map(|pairs| Certificates::open(pairs, &WhenMissing::Fail).err().map(|fault| fault.to_string()));
+    let untrusted = Reach::new().prepare(&rules.upstreams);
+    unusable.chain(untrusted.into_iter().map(|fault| fault.to_string())).collect()
 }
 
 #[allow(clippy::disallowed_methods, reason = "threads are started here, and joined in stop()")]

@@ -5,11 +5,16 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{CheckArguments, color};
+use crate::app::preflight;
 use crate::control::load::{Loaded, load};
-use crate::rules::diagnostic;
+use crate::rules::diagnostic::{self, Diagnostic, codes};
 
 pub fn check(arguments: &CheckArguments) -> ExitCode {
-    let loaded = load(&arguments.dir);
+    let mut loaded = load(&arguments.dir);
+    if let (Some(settings), Some(rules)) = (&loaded.settings, &loaded.rules) {
+        let unusable = preflight(settings, rules).into_iter();
+        loaded.diagnostics.extend(unusable.map(|said| Diagnostic::of(&codes::FILE, said)));
+    }
     let good = loaded.errors() == 0 && (!arguments.deny_warnings || loaded.warnings() == 0);
     if arguments.json {
         let problems = diagnostic::to_json(&loaded.diagnostics, &loaded.sources);

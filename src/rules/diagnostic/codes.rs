@@ -23,6 +23,7 @@ codes! {
     SYNTAX "W0005" Error "The text is not TOML."
     MORE "W0006" Error "There are more problems than are shown."
     MORE_WARNINGS "W0007" Warning "There are more warnings than are shown."
+    FILE "W0008" Error "A certificate, key or authority that the rules name cannot be used."
 
     UNKNOWN_KEY "W0010" Error "No such key in this place."
     WRONG_TYPE "W0011" Error "A value is of the wrong kind."
