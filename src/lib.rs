@@ -15,7 +15,7 @@
 //!
 //! # A request's walk
 //!
-//! [`gate::pass`] is this walk, on one screen.
+//! [`gate::pass()`] is this walk, on one screen.
 //!
 //! 1. [`listen`] accepts, finishes TLS and keeps the transport's facts for the connection.
 //! 2. [`gate::context`] makes the target canonical or refuses it ([`rules::target`]), finds site and journey
@@ -32,7 +32,7 @@
 //! # A rule file's walk
 //!
 //! A directory becomes sources ([`rules::source`]), tables walked by hand with their spans kept ([`rules::syntax`]), and, once
-//! every name is resolved and every problem of every file gathered ([`rules::lower`]), a [`rules::ruleset::RuleSet`]. Its own
+//! every name is resolved and every problem of every file gathered (`rules::lower`), a [`rules::ruleset::RuleSet`]. Its own
 //! cases are rehearsed ([`judge::rehearse`]), then [`control::law`] installs it as [`rules::in_force::InForce`]: one value,
 //! swapped whole, the one before kept for a step back. While running, the last good law stands whatever the files say. Law is
 //! swapped, memory is not.

@@ -1,4 +1,4 @@
-//! The path of a request: [`pass`] is its walk on one screen, the other files are its steps.
+//! The path of a request: [`pass()`] is its walk on one screen, the other files are its steps.
 //!
 //! The gate joins what the edges know with what the law says. It never waits for anything but the client's body and the
 //! upstream, and whatever it answers itself carries a way out.

@@ -39,7 +39,7 @@ struct Lower<'f> {
 struct Means {
     /// A customer can give one more proof, and it is remembered.
     proof: bool,
-    /// The level of [step_up].
+    /// The level of `[step_up]`.
     level: Option<Level>,
     /// Some help can be reached without a voice call.
     text: bool,

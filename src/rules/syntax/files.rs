@@ -359,7 +359,7 @@ table! {
         at: Whole<0, 100> = required;
         /// What is done.
         r#do: Said<ActionWord> = required;
-        /// How strong a proof `step_up` asks for; the level of [step_up] when absent.
+        /// How strong a proof `step_up` asks for; the level of `[step_up]` when absent.
         level: Text = optional;
         /// How old the proof may be; as old as the session when absent.
         max_age: Said<Duration> = optional;
