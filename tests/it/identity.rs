@@ -25,22 +25,22 @@ use crate::law::law;
 const NOW: Moment = Moment::from_unix_seconds(1_800_000_000);
 
 /// An issuer with one Ed25519 or P-256 key.
-struct Issuer {
+pub struct Issuer {
     key: EncodingKey,
     algorithm: Algorithm,
     kid: &'static str,
-    jwk: Value,
+    pub jwk: Value,
 }
 
 impl Issuer {
-    fn ed25519(kid: &'static str) -> Self {
+    pub fn ed25519(kid: &'static str) -> Self {
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
         let x = B64.encode(rcgen::PublicKeyData::der_bytes(&pair));
         let jwk = json!({"kty": "OKP", "crv": "Ed25519", "kid": kid, "use": "sig", "x": x});
         Self { key: EncodingKey::from_ed_der(&pair.serialize_der()), algorithm: Algorithm::EdDSA, kid, jwk }
     }
 
-    fn p256(kid: &'static str) -> Self {
+    pub fn p256(kid: &'static str) -> Self {
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
         let point = rcgen::PublicKeyData::der_bytes(&pair);
         let (x, y) = (B64.encode(&point[1..33]), B64.encode(&point[33..65]));
@@ -48,18 +48,18 @@ impl Issuer {
         Self { key: EncodingKey::from_ec_der(&pair.serialize_der()), algorithm: Algorithm::ES256, kid, jwk }
     }
 
-    fn document(&self) -> Vec<u8> {
+    pub fn document(&self) -> Vec<u8> {
         json!({"keys": [{"kty": "oct", "k": "c2VjcmV0", "kid": "secret"}, {"kty": "EC", "crv": "P-521"}, self.jwk]})
             .to_string()
             .into_bytes()
     }
 
-    fn token(&self, claims: &Value) -> String {
+    pub fn token(&self, claims: &Value) -> String {
         let name = if self.algorithm == Algorithm::ES256 { "ES256" } else { "EdDSA" };
         self.token_with(&json!({"alg": name, "typ": "at+jwt", "kid": self.kid}), claims)
     }
 
-    fn token_with(&self, head: &Value, claims: &Value) -> String {
+    pub fn token_with(&self, head: &Value, claims: &Value) -> String {
         weir::identity::install();
         let message = format!("{}.{}", B64.encode(head.to_string()), B64.encode(claims.to_string()));
         let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &self.key, self.algorithm).unwrap();

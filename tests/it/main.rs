@@ -16,4 +16,5 @@ mod shop;
 mod sign_in;
 mod support;
 mod swaps;
+mod tokens;
 mod upstream;
