@@ -8,31 +8,46 @@ use super::notice::{Contact, Exit, Notice};
 use super::record::Record;
 use crate::memory::handoffs::Handoff;
 use crate::rules::ruleset::HelpId;
+use crate::subject::Account;
 
 /// How long a reference holds.
 pub const HOLDS: Duration = Duration::from_secs(24 * 3600);
 
-/// The notice of a handoff. One client has one open reference for a journey, however often it asks.
+/// New references for strangers of one network in an hour. Strangers can be made up at will, and could otherwise use up everybody's
+/// help.
+const STRANGERS: u32 = 32;
+
+/// The notice of a handoff. One client has one open reference for a journey, however often it asks. A stranger beyond what a network
+/// is given is told where people are all the same, without a reference.
 pub fn notice(gate: &Gate, context: &Context<'_>, to: HelpId, record: &mut Record) -> Notice {
     let now = context.now;
     let rules = context.prepared.rules();
     let journey = context.journey.map_or("", |journey| &*rules.journey(journey).name);
-    let names = &gate.shared.names;
-    let client = names.key(&[&context.client_key().to_le_bytes(), journey.as_bytes()]);
+    let (names, memory) = (&gate.shared.names, &gate.shared.memory);
+    let known = context.known_client(gate);
+    // Of two strangers on one network who name different accounts, each has a reference of their own.
+    let named = record.account.map_or(0, Account::bits);
+    let client = known.unwrap_or(context.network.bits());
+    let client = names.key(&[&client.to_le_bytes(), &named.to_le_bytes(), journey.as_bytes()]);
     let help = rules.help(to);
     let help_key = names.key(&[help.name.as_bytes()]);
     let entry = Handoff {
         journey: names.key(&[journey.as_bytes()]),
-        account: record.account,
+        // An account that was only named is nobody's: it must push out no reference of a customer.
+        account: record.account.filter(|_| context.vouched),
         help: help_key,
         made: now,
         expires: now.plus(HOLDS),
     };
-    let opened = gate.shared.memory.handoffs.open(client, entry, HOLDS, now);
-    let is_new = opened.is_none_or(|opened| opened.new);
-    let full = is_new && help.per_hour.is_some_and(|most| !gate.shared.memory.help.take(help_key, most, now));
-    if is_new {
-        context.prepared.meters().handoff(if opened.is_some() { "given" } else { "no_room" });
+    let has_room = || known.is_some() || memory.strangers.take(context.network.bits(), STRANGERS, now);
+    let given = memory.handoffs.given(client, &entry, now);
+    let opened = given.or_else(|| if has_room() { memory.handoffs.open(client, entry, HOLDS, now) } else { None });
+    let full = opened.is_some_and(|opened| opened.new)
+        && help.per_hour.is_some_and(|most| !memory.help.take(help_key, most, now));
+    match opened {
+        Some(opened) if !opened.new => {}
+        Some(_) => context.prepared.meters().handoff("given"),
+        None => context.prepared.meters().handoff("no_room"),
     }
     let reference = opened.map(|opened| opened.reference.to_string());
     record.handoff.clone_from(&reference);

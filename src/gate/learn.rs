@@ -6,6 +6,7 @@
 
 use http::header::{HeaderValue, LOCATION};
 use http::{Response, StatusCode};
+use smallvec::SmallVec;
 
 use super::Gate;
 use super::answer::{self, Own};
@@ -16,7 +17,7 @@ use super::record::Record;
 use super::said::Said;
 use super::step_up;
 use crate::confidence::Reading;
-use crate::identity::session;
+use crate::identity::session::{self, Begun};
 use crate::judge::decision::{Hold, Outcome, Stage};
 use crate::judge::history::{Observation, Shared};
 use crate::judge::judge;
@@ -40,34 +41,35 @@ pub fn from(
     record: &mut Record,
 ) -> Result<(), Own> {
     let status = response.status();
-    if status.is_server_error() {
-        return Ok(());
-    }
-    let issued = issued_session(gate, context, response);
-    if context.detached {
+    let rules = context.prepared.rules();
+    let signs_in =
+        context.journey.map(|journey| rules.journey(journey)).filter(|journey| journey.succeeds_on.is_some());
+    let issued = issued_sessions(gate, context, response);
+    if context.detached && signs_in.is_none() {
         cookie::drop_set(response.headers_mut(), context.session_cookie());
         return Ok(());
     }
-    if let (Some(new), Some(facts)) = (issued, context.facts) {
-        gate.shared.memory.sessions.put(new.bits(), context.now, facts);
+    carried(gate, context, &issued, signs_in.is_some());
+    if status.is_server_error() {
+        return Ok(());
     }
-    let rules = context.prepared.rules();
     if let Some(level) = said
         .authenticated
         .as_ref()
         .and_then(|said| rules.level_of(said.acr.as_deref(), said.amr.iter().map(|amr| &**amr)))
     {
         let at = said.authenticated.and_then(|said| said.auth_time).unwrap_or(context.now).min(context.now);
-        proved(gate, context, issued.or(context.session), level, at, record);
+        proved(gate, context, &issued, level, at, record);
     }
     if context.marks.proves {
-        step_up_answered(gate, context, issued, status, record);
+        step_up_answered(gate, context, &issued, status, record);
     }
     if context.marks.ends_session && !status.is_client_error() {
         session_ended(gate, context, record);
     }
-    let Some(journey) = context.journey.map(|journey| rules.journey(journey)) else { return Ok(()) };
-    let Some(succeeds) = &journey.succeeds_on else { return Ok(()) };
+    let Some((journey, succeeds)) = signs_in.and_then(|journey| Some((journey, journey.succeeds_on.as_ref()?))) else {
+        return Ok(());
+    };
     let worked = said.outcome.unwrap_or_else(|| succeeds.contains(status.as_u16()));
     let account = said.subject.as_deref().map(|name| gate.shared.names.account(name));
     if let Some(account) = account {
@@ -83,7 +85,7 @@ pub fn from(
         record.device = Some(minted.device);
     }
     match worked {
-        true => sign_in_worked(gate, context, journey, issued, response, reader, record),
+        true => sign_in_worked(gate, context, journey, &issued, response, reader, record),
         false => {
             if is_a_refusal(status) {
                 record.learned.push("sign_in_failed");
@@ -98,9 +100,28 @@ pub fn from(
     }
 }
 
-/// The session that this answer hands out, by its `Set-Cookie`.
-fn issued_session(gate: &Gate, context: &Context<'_>, response: &Response<Body>) -> Option<Session> {
-    session::begun(response.headers(), context.session_cookie()?, &gate.shared.names)
+/// The sessions that an answer hands out.
+type Issued = SmallVec<[Begun; 2]>;
+
+/// The sessions that this answer hands out, by its `Set-Cookie`.
+fn issued_sessions(gate: &Gate, context: &Context<'_>, response: &Response<Body>) -> Issued {
+    let cookie = context.session_cookie();
+    cookie.map_or_else(Issued::new, |cookie| session::begun(response.headers(), cookie, &gate.shared.names))
+}
+
+/// The one that goes on from this answer: the last that the client is told to keep, else the one that it came with.
+fn continued(context: &Context<'_>, issued: &Issued) -> Option<Session> {
+    issued.iter().rev().find(|begun| begun.kept).map(|begun| begun.session).or(context.session)
+}
+
+/// What is known of a session goes on when its cookie changes, whatever the status. A sign-in begins another one: what was
+/// proved before is not the new one's, only a hold goes on until the sign-in is judged.
+fn carried(gate: &Gate, context: &Context<'_>, issued: &Issued, signs_in: bool) {
+    let Some(mut facts) = context.facts.filter(|facts| facts.held || !signs_in) else { return };
+    facts.began_as = facts.began_as.or(context.session);
+    for begun in issued.iter().filter(|begun| begun.kept || facts.held) {
+        gate.shared.memory.sessions.put(begun.session.bits(), context.now, facts);
+    }
 }
 
 /// Whether an answer that is no success says that the password was wrong. Faults, waits and misdirections say nothing.
@@ -122,16 +143,19 @@ fn sign_in_worked(
     gate: &Gate,
     context: &mut Context<'_>,
     journey: &Journey,
-    issued: Option<Session>,
+    issued: &Issued,
     response: &mut Response<Body>,
     reader: Reader,
     record: &mut Record,
 ) -> Result<(), Own> {
     let rules = context.prepared.rules();
-    let session = issued.or(context.session);
     let Some(level) = rules.weakest_level() else { return Ok(()) };
     context.proof = Reading::Known(Proof { level, at: context.now, held: false });
-    let readings = context.readings(gate);
+    let mut readings = context.readings(gate);
+    if journey.account.is_some() && context.account.known().is_none() {
+        // Somebody came in, and nobody can say who: what their account's past would say is hidden, and so counts as the worst.
+        readings = readings.hidden_account();
+    }
     let verdict = judge(rules, context.journey, Stage::Session, true, false, &readings, context.now);
     record.session_scored = Some((verdict.scored, verdict.action));
     let hold = match verdict.outcome {
@@ -147,17 +171,17 @@ fn sign_in_worked(
     let succeeded =
         Observation::SignInSucceeded { device: context.device.known(), network: context.network, challenged };
     observe(gate, context, succeeded);
-    if let Some(session) = session {
-        let facts = SessionFacts::begin(
-            context.account.known(),
-            context.device.known(),
-            context.network,
-            rules,
-            level,
-            challenged,
-            context.now,
-        );
-        let facts = facts.after(Gap(readings.past.known().and_then(|past| past.since_last)));
+    let facts = SessionFacts::begin(
+        context.account.known(),
+        context.device.known(),
+        context.network,
+        rules,
+        level,
+        challenged,
+        context.now,
+    );
+    let facts = facts.after(Gap(readings.past.known().and_then(|past| past.since_last)));
+    for session in opened(context, issued, challenged) {
         gate.shared.memory.sessions.put(session.bits(), context.now, facts);
         record.session = Some(session);
         context.session = Some(session);
@@ -178,6 +202,18 @@ fn sign_in_worked(
     }
 }
 
+/// Every session that a sign-in may have opened: those that the answer hands out; where it hands out none, those that came with
+/// the request, of which the application kept one. The last is the one that goes on.
+fn opened(context: &Context<'_>, issued: &Issued, challenged: bool) -> SmallVec<[Session; 2]> {
+    let mut opened: SmallVec<[Session; 2]> =
+        issued.iter().filter(|begun| begun.kept || challenged).map(|begun| begun.session).collect();
+    if !issued.iter().any(|begun| begun.kept) && !context.detached {
+        opened.extend(context.brought.iter().copied().filter(|_| challenged));
+    }
+    opened.extend(continued(context, issued));
+    opened
+}
+
 /// A browser whose session was opened only as far as its step-up goes there at once, and from there to where it was going.
 fn lead_to_step_up(gate: &Gate, context: &Context<'_>, response: &mut Response<Body>, reader: Reader) {
     let Some(law) = &context.prepared.rules().step_up else { return };
@@ -191,17 +227,11 @@ fn lead_to_step_up(gate: &Gate, context: &Context<'_>, response: &mut Response<B
     }
 }
 
-fn step_up_answered(
-    gate: &Gate,
-    context: &Context<'_>,
-    issued: Option<Session>,
-    status: StatusCode,
-    record: &mut Record,
-) {
+fn step_up_answered(gate: &Gate, context: &Context<'_>, issued: &Issued, status: StatusCode, record: &mut Record) {
     let Some(law) = &context.prepared.rules().step_up else { return };
     let Some(succeeds) = &law.succeeds else { return };
     if succeeds.contains(status.as_u16()) {
-        proved(gate, context, issued.or(context.session), law.level, context.now, record);
+        proved(gate, context, issued, law.level, context.now, record);
     } else if is_a_refusal(status) {
         context.prepared.meters().step_up("failed");
         record.learned.push("step_up_failed");
@@ -213,12 +243,12 @@ fn step_up_answered(
 fn proved(
     gate: &Gate,
     context: &Context<'_>,
-    session: Option<Session>,
+    issued: &Issued,
     level: Level,
     at: crate::clock::Moment,
     record: &mut Record,
 ) {
-    let Some(session) = session else { return };
+    let Some(session) = continued(context, issued) else { return };
     let memory = &gate.shared.memory;
     let rules = context.prepared.rules();
     let mut facts = context.facts.unwrap_or_else(|| {
@@ -226,6 +256,7 @@ fn proved(
         SessionFacts::begin(account, context.device.known(), context.network, rules, level, false, at)
     });
     facts.prove(rules, level, at);
+    facts.began_as = facts.began_as.or(context.session);
     memory.sessions.put(session.bits(), context.now, facts);
     if let Some(old) = context.session.filter(|old| *old != session) {
         memory.sessions.put(old.bits(), context.now, facts);

@@ -59,8 +59,8 @@ async fn walk(
     if let Some(target) = step_up::returning(gate, context, &head) {
         return Err(target);
     }
-    let body = context::body::take(inflow, context.reads_fields(), gate.shared.whole_body).await?;
-    context.read_fields(gate, &head, &body, record);
+    let body = context::body::take(inflow, context.reads_fields(&head), gate.shared.whole_body).await?;
+    context.read_fields(gate, &head, &body, record)?;
 
     let readings = context.readings(gate);
     let away = gate.pools.away(rules.upstream(context.upstream));

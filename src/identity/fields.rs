@@ -111,6 +111,30 @@ fn may_be_taken_for(name: &str, field: &str) -> bool {
     name != field && stem.eq_ignore_ascii_case(field)
 }
 
+/// The field as a server reads it that takes query and body for one: in both, it must say the same.
+pub fn with_query<'a>(field: &str, query: &str, body: Reading<Cow<'a, str>>) -> Reading<Cow<'a, str>> {
+    if !may_name(query, field) {
+        return body;
+    }
+    match (in_form(field, query.as_bytes()), &body) {
+        (Ok(Some(asked)), Reading::Known(sent)) if asked == *sent => body,
+        _ => Reading::Unknown(Why::Ambiguous),
+    }
+}
+
+/// Whether a query or a form may hold this field in some server's reading: `;` parts pairs too, as it once did.
+pub fn may_name(text: &str, field: &str) -> bool {
+    text.split(['&', ';', '?']).any(|pair| {
+        let name = pair.split('=').next().unwrap_or(pair);
+        let name = match decode(name.as_bytes()) {
+            Ok(name) => name,
+            Err(Unclear) => return false,
+        };
+        let name = name.trim();
+        name == field || may_be_taken_for(name, field)
+    })
+}
+
 /// WHATWG URL, section 5.1, but a bad escape or bad UTF-8 is an error instead of a guess.
 fn in_form<'a>(field: &str, body: &'a [u8]) -> Result<Option<Cow<'a, str>>, Unclear> {
     let mut found = None;
@@ -121,6 +145,10 @@ fn in_form<'a>(field: &str, body: &'a [u8]) -> Result<Option<Cow<'a, str>>, Uncl
         };
         let name = decode(name)?;
         if may_be_taken_for(&name, field) || (name == field && found.is_some()) {
+            return Err(Unclear);
+        }
+        // Browsers escape `;`; servers that part pairs at it find another field behind it.
+        if memchr::memchr(b';', pair).is_some_and(|at| may_name(&String::from_utf8_lossy(&pair[at + 1..]), field)) {
             return Err(Unclear);
         }
         if name == field {

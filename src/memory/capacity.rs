@@ -34,6 +34,11 @@ impl Default for Capacity {
 }
 
 impl Capacity {
+    /// Counts for this many places. The loser is the one that was given nothing for longest.
+    pub fn new(places: usize) -> Self {
+        Self(Table::new(places))
+    }
+
     /// Gives one customer to a place of help (a keyed hash of its name) that takes `per_hour`. False when it is full.
     ///
     /// The count slides: what was taken in the last clock hour weighs by how much of it lies within sixty minutes.

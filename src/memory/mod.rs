@@ -32,7 +32,7 @@ pub struct Places {
     pub devices: usize,
     /// Networks, about 40 bytes each. The loser is a network from which nothing ever succeeded.
     pub networks: usize,
-    /// Sessions, about 80 bytes each. The loser is one that has been idle for thirty days, then any that was not touched lately.
+    /// Sessions, about 90 bytes each. The loser is one that has been idle for thirty days, then any that was not touched lately.
     pub sessions: usize,
     /// Handoffs, about 100 bytes each. The loser is one that has expired, then one without an account.
     pub handoffs: usize,
@@ -72,6 +72,8 @@ pub struct Memory {
     pub handoffs: Handoffs,
     /// Customers sent to each place of help within the hour.
     pub help: Capacity,
+    /// References given within the hour to strangers of each network.
+    pub strangers: Capacity,
 }
 
 impl Memory {
@@ -86,6 +88,7 @@ impl Memory {
             throttles: Throttles::new(places.clients),
             handoffs: Handoffs::new(places.handoffs),
             help: Capacity::default(),
+            strangers: Capacity::new(places.clients),
         }
     }
 }

@@ -8,17 +8,17 @@ use crate::clock::Moment;
 use crate::judge::signals::Gap;
 use crate::judge::signals::authentication::Proof;
 use crate::rules::ruleset::{Level, RuleSet};
-use crate::subject::{Account, Device, Network};
+use crate::subject::{Account, Device, Network, Session};
 
 use super::table::Worth;
 
-/// One session, at most 64 bytes.
+/// One session, at most 72 bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionFacts {
     /// No account when zero.
     account: u64,
-    /// The device that it began on, if it had a cookie.
-    pub device: Option<Device>,
+    /// No device when zero.
+    device: u64,
     /// The network that it began on.
     pub network: Network,
     level: u64,
@@ -27,11 +27,13 @@ pub struct SessionFacts {
     pub proof_at: Moment,
     began: u32,
     last_seen: u32,
+    /// The session that it went on from when its cookie changed, for what was signed for that one.
+    pub began_as: Option<Session>,
     /// Opened only as far as its step-up.
     pub held: bool,
 }
 
-const _: () = assert!(size_of::<SessionFacts>() <= 64);
+const _: () = assert!(size_of::<SessionFacts>() <= 72);
 
 /// No success before this session.
 const NO_GAP: u32 = u32::MAX;
@@ -55,13 +57,14 @@ impl SessionFacts {
     ) -> Self {
         Self {
             account: account.map_or(0, Account::bits),
-            device,
+            device: device.map_or(0, Device::bits),
             network,
             level: digest(&rules.level(level).name),
             gap: NO_GAP,
             proof_at: now,
             began: second(now),
             last_seen: second(now),
+            began_as: None,
             held,
         }
     }
@@ -77,12 +80,13 @@ impl SessionFacts {
         Gap((self.gap != NO_GAP).then(|| Duration::from_secs(u64::from(self.gap))))
     }
 
-    /// Takes up a proof that was given now. A weaker one does not lower what was proved, and a proof ends the hold.
+    /// Takes up a proof that was given now. A weaker one does not lower what was proved; only one as strong as a step-up's ends the
+    /// hold.
     pub fn prove(&mut self, rules: &RuleSet, level: Level, now: Moment) {
         if self.level(rules).is_none_or(|had| level >= had) {
             self.level = digest(&rules.level(level).name);
             self.proof_at = now;
-            self.held = false;
+            self.held = self.held && rules.step_up.as_ref().is_some_and(|step_up| level < step_up.level);
         }
     }
 
@@ -94,6 +98,11 @@ impl SessionFacts {
     /// Whose it is; unknown when it was met after a restart and nobody has said since.
     pub fn account(&self) -> Option<Account> {
         (self.account != 0).then_some(Account::from_bits(self.account))
+    }
+
+    /// The device that it began on, if it had a cookie.
+    pub fn device(&self) -> Option<Device> {
+        (self.device != 0).then_some(Device::from_bits(self.device))
     }
 
     /// When it began.

@@ -5,6 +5,8 @@
 mod actions;
 mod edge;
 mod floors;
+mod hostile;
+mod hostile_sessions;
 mod identity;
 mod judge;
 mod law;

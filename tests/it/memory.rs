@@ -98,3 +98,28 @@ fn no_number_of_places_is_refused() {
         assert!(table.capacity() >= places && table.is_empty());
     }
 }
+
+#[test]
+fn a_table_full_of_sessions_does_not_open_a_held_one() {
+    let rules = law();
+    let pwd = rules.level_named("pwd").unwrap();
+    let begin =
+        |held| SessionFacts::begin(Some(Account::from_bits(1)), None, Network::from_bits(2), &rules, pwd, held, NOW);
+    let table: Table<SessionFacts> = Table::new(64);
+    for key in 0..10_000 {
+        table.put(key, NOW, begin(false));
+    }
+    assert!(table.put(77_777, NOW, begin(true)));
+    assert!(table.read(77_777).unwrap().held);
+}
+
+#[test]
+fn a_proof_that_is_no_step_up_does_not_end_a_hold() {
+    let rules = law();
+    let (pwd, mfa) = (rules.level_named("pwd").unwrap(), rules.level_named("mfa").unwrap());
+    let mut session = SessionFacts::begin(None, None, Network::from_bits(2), &rules, pwd, true, NOW);
+    session.prove(&rules, pwd, NOW);
+    assert_eq!(session.held, rules.step_up.is_some());
+    session.prove(&rules, mfa, NOW);
+    assert!(!session.held);
+}

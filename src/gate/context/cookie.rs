@@ -3,32 +3,34 @@
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
-/// What follows `name=` in a `Set-Cookie` field that sets this cookie.
-fn named<'a>(field: &'a HeaderValue, name: &str) -> Option<&'a str> {
-    field.to_str().ok()?.trim_start().strip_prefix(name)?.trim_start().strip_prefix('=')
+use crate::identity::cookies;
+
+/// Whether a `Set-Cookie` field sets this cookie, in any spelling.
+fn sets(field: &HeaderValue, name: &str) -> bool {
+    let pair = field.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+    cookies::taken_for(pair, name).next().is_some()
 }
 
 /// Takes the fields that set this cookie out of an answer.
 pub fn drop_set(headers: &mut HeaderMap, name: Option<&str>) {
     let Some(name) = name else { return };
-    if !headers.get_all(SET_COOKIE).iter().any(|field| named(field, name).is_some()) {
+    if !headers.get_all(SET_COOKIE).iter().any(|field| sets(field, name)) {
         return;
     }
     let kept: Vec<HeaderValue> =
-        headers.get_all(SET_COOKIE).iter().filter(|field| named(field, name).is_none()).cloned().collect();
+        headers.get_all(SET_COOKIE).iter().filter(|field| !sets(field, name)).cloned().collect();
     headers.remove(SET_COOKIE);
     for field in kept {
         headers.append(SET_COOKIE, field);
     }
 }
 
-/// Takes this cookie out of a request, wherever it stands and however often.
+/// Takes this cookie out of a request, wherever it stands, however often and however it is spelled.
 pub fn drop_sent(headers: &mut HeaderMap, name: &str) {
     let mut kept: Vec<u8> = Vec::new();
     for field in headers.get_all(COOKIE) {
         for pair in field.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii) {
-            let key = pair.split(|byte| *byte == b'=').next().unwrap_or(pair).trim_ascii();
-            if key == name.as_bytes() || pair.is_empty() {
+            if pair.is_empty() || cookies::taken_for(pair, name).next().is_some() {
                 continue;
             }
             if !kept.is_empty() {
@@ -59,6 +61,9 @@ mod tests {
             .collect();
         drop_sent(&mut headers, "sid");
         assert_eq!(headers[COOKIE], "a=1; b=2; c=3");
+        headers.insert(COOKIE, HeaderValue::from_static("SID=x; a=1; %73id=y; d=1, sid=z"));
+        drop_sent(&mut headers, "sid");
+        assert_eq!(headers[COOKIE], "a=1");
         let mut set = answer(&["sid=a", "b=1"]);
         drop_set(&mut set, Some("sid"));
         assert_eq!(set.get_all(SET_COOKIE).iter().collect::<Vec<_>>(), ["b=1"]);

@@ -6,14 +6,15 @@
 pub mod body;
 mod client;
 pub mod cookie;
+mod method;
 mod outgoing;
 
 pub use client::Client;
 
 use std::time::Duration;
 
-use http::header::HOST;
 use http::{HeaderValue, Uri, request};
+use smallvec::SmallVec;
 
 use super::Gate;
 use super::cors::is_preflight;
@@ -24,9 +25,11 @@ use super::record::Record;
 use super::step_up;
 use crate::clock::Moment;
 use crate::confidence::{Reading, Why};
+use crate::identity::session::Brought;
 use crate::identity::token::Bearer;
 use crate::identity::{fields, session};
 use crate::judge::decision::Stage;
+use crate::judge::history::BucketHistory;
 use crate::judge::signals::authentication::Proof;
 use crate::judge::signals::{Readings, Sighting};
 use crate::listen::host::{self, Authority};
@@ -37,9 +40,6 @@ use crate::rules::routes::{Found, Marks};
 use crate::rules::ruleset::{JourneyId, Refusal, Site, SubjectSource, UpstreamId};
 use crate::rules::target::{self, Target};
 use crate::subject::{Account, Device, Network, Session};
-
-/// Headers by which a client asks that its method be read as another.
-const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// How old a session's last use may be before it is noted again.
 const NOTICED: Duration = Duration::from_secs(3600);
@@ -61,12 +61,12 @@ pub struct Context<'a> {
     pub target: Target<'a>,
     /// The target as it was sent.
     pub uri: &'a Uri,
-    /// `Host` as it was sent, when there was one.
-    pub sent_host: Option<HeaderValue>,
     /// The journey on the path, if any.
     pub journey: Option<JourneyId>,
     /// What else the route means.
     pub marks: Marks,
+    /// The rules name the path and the method.
+    pub listed: bool,
     /// The path to forward when it is not the one that was sent.
     pub canonical: Option<String>,
     /// A method that only looks (RFC 9110, section 9.2.1).
@@ -89,7 +89,13 @@ pub struct Context<'a> {
     pub account: Reading<Account>,
     /// Where a change was made from, on the same site.
     pub referer: Option<String>,
-    /// A session that is open only as far as its step-up does not reach what no journey guards.
+    /// Every session that an application might read out of the request's cookies.
+    pub brought: SmallVec<[Session; 2]>,
+    /// The session is remembered here, or a verified token names it: no client can make it up.
+    pub vouched: bool,
+    /// Several sessions could be read, and one of them is held: none of them goes on.
+    pub entangled: bool,
+    /// The session's cookie does not go on. A session that is open only as far as its step-up does not reach what no journey guards.
     pub detached: bool,
     /// The device cookie to set with the answer.
     pub new_device: Option<HeaderValue>,
@@ -127,7 +133,7 @@ impl<'a> Context<'a> {
             Found::Listed { journey, route, canonical, marks } => {
                 record.route = Some(route);
                 record.journey = journey;
-                if overrides_method(head) {
+                if method::overrides(head) {
                     return Err(Fault::MethodOverride);
                 }
                 (journey, marks, canonical)
@@ -146,9 +152,9 @@ impl<'a> Context<'a> {
             upstream,
             target,
             uri,
-            sent_host: head.headers.get(HOST).cloned(),
             journey,
             marks,
+            listed: record.route.is_some(),
             canonical,
             safe: Notice::safe(&head.method),
             stage: if is_sign_in { Stage::Attempt } else { Stage::Session },
@@ -160,6 +166,9 @@ impl<'a> Context<'a> {
             proof: Reading::Unknown(Why::Missing),
             account: Reading::Unknown(Why::NotAsked),
             referer: None,
+            brought: SmallVec::new(),
+            vouched: false,
+            entangled: false,
             detached: false,
             new_device: None,
         };
@@ -167,7 +176,8 @@ impl<'a> Context<'a> {
         if !context.safe {
             context.referer = step_up::referer(head, &context.authority.host);
         }
-        context.detached = context.is_held() && context.journey.is_none() && !context.is_step_up(head);
+        context.detached =
+            context.entangled || (context.is_held() && context.journey.is_none() && !context.is_step_up(head));
         record.session = context.session;
         record.account = context.account.known();
         Ok(context)
@@ -179,10 +189,9 @@ impl<'a> Context<'a> {
         let names = &gate.shared.names;
         match &rules.identity.subject {
             None => {}
-            Some(SubjectSource::SessionCookie { name }) => match session::read(&head.headers, name, names) {
-                Reading::Known(session) => self.remember(gate, session),
-                Reading::Unknown(why) => self.proof = Reading::Unknown(why),
-            },
+            Some(SubjectSource::SessionCookie { name }) => {
+                self.bring(gate, session::read(&head.headers, name, names));
+            }
             Some(SubjectSource::Jwt(_)) => {
                 let Some(tokens) = self.prepared.tokens() else { return Ok(()) };
                 match tokens.read(&head.headers, self.now) {
@@ -196,6 +205,7 @@ impl<'a> Context<'a> {
                     Bearer::Invalid(why) => return Err(Fault::InvalidToken(why)),
                     Bearer::Valid(claims) => {
                         self.remember(gate, claims.session);
+                        self.vouched = true;
                         self.account = Reading::Known(claims.account);
                         if let Some(own) = claims.proof(rules) {
                             self.proof = Reading::Known(stronger(self.proof.known(), own));
@@ -207,11 +217,39 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
+    /// Takes up the session that the cookie names. Where an application might read another one out of the same request, that
+    /// Weir remembers too, neither is believed: a proof or a hold must not be credited to the wrong one.
+    fn bring(&mut self, gate: &Gate, brought: Brought) {
+        let named = brought.named.known();
+        if let Reading::Unknown(why) = brought.named {
+            self.proof = Reading::Unknown(why);
+        }
+        let mut others = brought
+            .all
+            .iter()
+            .filter(|other| Some(**other) != named)
+            .filter_map(|other| gate.shared.memory.sessions.read(other.bits()))
+            .peekable();
+        let unclear = brought.too_many || others.peek().is_some();
+        let held = brought.too_many || others.any(|facts| facts.held);
+        if let Some(session) = named {
+            self.remember(gate, session);
+        }
+        if unclear {
+            self.entangled = held || self.is_held();
+            (self.session, self.facts, self.vouched) = (None, None, false);
+            self.proof = Reading::Unknown(Why::Ambiguous);
+            self.account = Reading::Unknown(Why::NotAsked);
+        }
+        self.brought = brought.all;
+    }
+
     fn remember(&mut self, gate: &Gate, session: Session) {
         let sessions = &gate.shared.memory.sessions;
         self.session = Some(session);
         self.facts = sessions.read(session.bits());
         if let Some(facts) = &self.facts {
+            self.vouched = true;
             if self.now.since(facts.last_seen()) > NOTICED {
                 sessions.update_existing(session.bits(), |facts| facts.seen(self.now));
             }
@@ -248,21 +286,39 @@ impl<'a> Context<'a> {
         rules.refused(&facts)
     }
 
-    /// Whether the judge or the lesson needs a field of the body.
-    pub fn reads_fields(&self) -> bool {
+    /// Whether a field of the body is needed before the request is judged: the account's, or one that may stand for the method.
+    pub fn reads_fields(&self, head: &request::Parts) -> bool {
         self.journey.is_some_and(|journey| self.prepared.rules().journey(journey).account.is_some())
+            || (self.listed && method::is_form(head))
     }
 
     /// Reads the account's name from the body, where the journey has one, and forgets it: only its hash is kept.
-    pub fn read_fields(&mut self, gate: &Gate, head: &request::Parts, body: &body::Taken, record: &mut Record) {
-        let Some(journey) = self.journey else { return };
-        let Some(field) = &self.prepared.rules().journey(journey).account else { return };
+    ///
+    /// # Errors
+    /// When the body asks that the method be read as another.
+    pub fn read_fields(
+        &mut self,
+        gate: &Gate,
+        head: &request::Parts,
+        body: &body::Taken,
+        record: &mut Record,
+    ) -> Result<(), Fault> {
+        if self.listed && body.whole().is_some_and(|bytes| method::is_overridden(head, bytes)) {
+            return Err(Fault::MethodOverride);
+        }
+        let Some(journey) = self.journey else { return Ok(()) };
+        let Some(field) = &self.prepared.rules().journey(journey).account else { return Ok(()) };
         let named = match body.whole() {
-            Some(bytes) => fields::read(field, &head.headers, bytes).map(|name| gate.shared.names.account(&name)),
+            Some(bytes) => {
+                let query = head.uri.query().unwrap_or_default();
+                let name = fields::with_query(field, query, fields::read(field, &head.headers, bytes));
+                name.map(|name| gate.shared.names.account(&name))
+            }
             None => Reading::Unknown(Why::Ambiguous),
         };
         self.account = named;
         record.account = self.account.known();
+        Ok(())
     }
 
     /// The name of the application's session cookie, when sessions are learned from one.
@@ -296,22 +352,31 @@ impl<'a> Context<'a> {
         Readings::of(&sighting, self.now)
     }
 
-    /// One client, for what is kept per client: its session, else its device, else its network.
-    pub fn client_key(&self) -> u64 {
-        let device = self.device.known().map(Device::bits);
-        self.session.map(Session::bits).or(device).unwrap_or(self.network.bits())
+    /// One client, for what is kept per client: its session, else its device, else its network. A session that anybody could
+    /// make up and a device on which nobody ever came in are none: they would buy turns and references without end.
+    pub fn client_key(&self, gate: &Gate) -> u64 {
+        self.known_client(gate).unwrap_or(self.network.bits())
+    }
+
+    /// The client, when it is more than an address.
+    pub fn known_client(&self, gate: &Gate) -> Option<u64> {
+        if let (Some(session), true) = (self.session, self.vouched) {
+            return Some(session.bits());
+        }
+        let device = self.device.known()?.bits();
+        gate.shared.memory.devices.read(device).filter(BucketHistory::has_succeeded).map(|_| device)
     }
 
     /// One client on one journey, for noticing that it repeats itself.
     pub fn loop_key(&self, gate: &Gate) -> u64 {
         let journey = self.journey.map_or(u16::MAX, |journey| journey.index() as u16);
-        gate.shared.names.key(&[b"loop", &self.client_key().to_le_bytes(), &journey.to_le_bytes()])
+        gate.shared.names.key(&[b"loop", &self.client_key(gate).to_le_bytes(), &journey.to_le_bytes()])
     }
 
     /// Whose turn it is on a throttled journey: the account that is tried, else the client.
     pub fn turn_key(&self, gate: &Gate) -> u64 {
         let journey = self.journey.map_or(u16::MAX, |journey| journey.index() as u16);
-        let who = self.account.known().map_or_else(|| self.client_key(), Account::bits);
+        let who = self.account.known().map_or_else(|| self.client_key(gate), Account::bits);
         gate.shared.names.key(&[b"turn", &who.to_le_bytes(), &journey.to_le_bytes()])
     }
 }
@@ -321,9 +386,4 @@ fn stronger(remembered: Option<Proof>, own: Proof) -> Proof {
     let Some(remembered) = remembered else { return own };
     let best = if (remembered.level, remembered.at) > (own.level, own.at) { remembered } else { own };
     Proof { held: remembered.held, ..best }
-}
-
-fn overrides_method(head: &request::Parts) -> bool {
-    OVERRIDES.iter().any(|name| head.headers.contains_key(*name))
-        || head.uri.query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("_method=")))
 }

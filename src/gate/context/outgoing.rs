@@ -25,7 +25,8 @@ impl Context<'_> {
         body: Taken,
         record: &Record,
     ) -> Request<Outgoing<Inflow>> {
-        let host = self.host_value();
+        // Not the field as it was sent: the one host that all parts of the request agreed on, in one spelling.
+        let host = self.authority.field.clone();
         let headers = &mut head.headers;
         let own;
         let proof = match peer.keep(|| proof(peer)) {
@@ -60,14 +61,6 @@ impl Context<'_> {
             Taken::Streamed(inflow) => Outgoing::Stream(inflow),
         };
         Request::from_parts(head, body)
-    }
-
-    /// What the upstream sees as `Host`: the one host that all parts of the request agreed on.
-    fn host_value(&self) -> HeaderValue {
-        if let Some(sent) = &self.sent_host {
-            return sent.clone();
-        }
-        HeaderValue::from_str(&self.authority.to_string()).unwrap_or(HeaderValue::from_static("invalid"))
     }
 
     /// The canonical path with the query as it was sent; or the bytes as they were sent, where no journey guards.

@@ -125,6 +125,19 @@ impl Readings {
         }
     }
 
+    /// The same, where it is hidden whose account it is: what its past says is not to be trusted, and so not to be gained by hiding.
+    #[must_use]
+    pub fn hidden_account(self) -> Self {
+        const HIDDEN: Why = Why::Distrusted;
+        Self {
+            device: Reading::Unknown(HIDDEN),
+            network: Reading::Unknown(HIDDEN),
+            past: Reading::Unknown(HIDDEN),
+            account_failures: Reading::Unknown(HIDDEN),
+            ..self
+        }
+    }
+
     /// Every reading by its family: nothing where there is a value, the reason where there is none.
     pub fn states(&self) -> [(Family, Reading<()>); 8] {
         [
