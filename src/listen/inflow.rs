@@ -38,6 +38,7 @@ pub struct Inflow {
     received: u64,
     pauses: Option<Box<Pauses>>,
     counted: bool,
+    ended: bool,
     failed: bool,
 }
 
@@ -54,9 +55,9 @@ impl Inflow {
     pub(super) fn new(body: Incoming, life: Rc<Life>) -> Self {
         let counted = !body.is_end_stream();
         if counted {
-            life.body(true);
+            life.body_begins();
         }
-        Self { body, life, received: 0, pauses: None, counted, failed: false }
+        Self { body, life, received: 0, pauses: None, counted, ended: false, failed: false }
     }
 
     /// The length that the client announced, if any: 0 for a request without a body.
@@ -96,7 +97,7 @@ impl Inflow {
 impl Drop for Inflow {
     fn drop(&mut self) {
         if self.counted {
-            self.life.body(false);
+            self.life.body_ends(self.ended || self.body.is_end_stream());
         }
     }
 }
@@ -120,6 +121,7 @@ impl Body for Inflow {
             },
             Poll::Ready(None) => {
                 self.pauses = None;
+                self.ended = true;
                 return Poll::Ready(None);
             }
             Poll::Ready(Some(Err(cause))) => Err(InflowFault::Broken(cause)),

@@ -13,6 +13,8 @@ use crate::alarm::{Alarm, Alarms};
 
 /// How long an HTTP/1.1 connection waits for its next request before it gives back the memory that serving needs.
 const REST: Duration = Duration::from_secs(1);
+/// How long a client that is still sending may take to notice its answer.
+const LEAVE: Duration = Duration::from_secs(1);
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub(super) enum Phase {
     Head,
     /// At least one request is being answered.
     Serving,
+    /// The last answer was given and nothing more is said; what the client still sends is thrown away.
+    Leaving,
 }
 
 /// Why a connection was ended before its client wanted.
@@ -51,6 +55,8 @@ pub(super) struct Life {
     several: Cell<bool>,
     /// Bodies of requests that have not been read to their end.
     bodies: Cell<usize>,
+    /// The present request was answered before its body was read to the end.
+    unheard: Cell<bool>,
     rests: Cell<bool>,
     /// When a write began to be blocked; 0 when none is.
     blocked_at: Cell<u64>,
@@ -72,6 +78,7 @@ impl Life {
             served: Cell::new(0),
             several: Cell::new(false),
             bodies: Cell::new(0),
+            unheard: Cell::new(false),
             rests: Cell::new(false),
             blocked_at: Cell::new(0),
             blocked_for: Cell::new(0),
@@ -124,6 +131,7 @@ impl Life {
         self.open.set(self.open.get() + 1);
         self.served.set(self.served.get() + 1);
         self.phase.set(Phase::Serving);
+        self.unheard.set(false);
         self.alarm.lift();
         if !self.several.get() {
             self.blocked_for.set(0);
@@ -135,7 +143,7 @@ impl Life {
     fn end(&self) {
         let open = self.open.get() - 1;
         self.open.set(open);
-        if open == 0 {
+        if open == 0 && self.phase.get() != Phase::Leaving {
             self.phase.set(Phase::Waiting);
             self.rests.set(false);
             let idle = self.bounds.idle;
@@ -159,10 +167,28 @@ impl Life {
         self.alarm.set(self.bounds.idle.saturating_sub(REST));
     }
 
-    /// A request's body began (or ended) to be read.
-    pub fn body(&self, begins: bool) {
-        let bodies = self.bodies.get();
-        self.bodies.set(if begins { bodies + 1 } else { bodies - 1 });
+    /// A request has a body that is to be read.
+    pub fn body_begins(&self) {
+        self.bodies.set(self.bodies.get() + 1);
+    }
+
+    /// A request's body is not read any further; `whole` when that is because it has ended.
+    pub fn body_ends(&self, whole: bool) {
+        self.bodies.set(self.bodies.get() - 1);
+        self.unheard.set(self.unheard.get() || !whole);
+    }
+
+    /// Whether the client is probably still sending: closing now would reset the connection, and the client would never see the
+    /// answer that it got.
+    pub fn is_cut_short(&self) -> bool {
+        !self.several.get() && (self.unheard.get() || matches!(self.phase.get(), Phase::Head | Phase::Leaving))
+    }
+
+    /// Nothing more will be said. Bounds how long the client may take to notice.
+    pub fn leave(&self) {
+        if self.phase.replace(Phase::Leaving) != Phase::Leaving {
+            self.alarm.set(LEAVE);
+        }
     }
 
     /// Requests begun so far.

@@ -4,7 +4,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -12,6 +12,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::life::Life;
+
+/// How much of what a client still sends is read and thrown away once it has its last answer.
+const DISCARDED: usize = 256 * 1024;
 
 /// Clear text or TLS.
 pub(super) enum Stream {
@@ -28,6 +31,15 @@ impl Stream {
         };
         socket.poll_read_ready(cx).map(drop)
     }
+
+    /// Reads past everything that knows what the bytes mean.
+    fn poll_raw(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let socket = match self {
+            Self::Clear(stream) => stream,
+            Self::Tls(stream) => stream.get_mut().0,
+        };
+        Pin::new(socket).poll_read(cx, buf)
+    }
 }
 
 /// A stream that is watched.
@@ -35,16 +47,46 @@ pub(super) struct Wire {
     stream: Stream,
     sniffed: Bytes,
     life: Rc<Life>,
+    ending: Ending,
+}
+
+/// How far closing has come.
+enum Ending {
+    Open,
+    /// Nothing more is sent; so many bytes have been thrown away.
+    Mute(usize),
 }
 
 impl Wire {
     pub fn new(stream: Stream, sniffed: Bytes, life: Rc<Life>) -> Self {
-        Self { stream, sniffed, life }
+        Self { stream, sniffed, life, ending: Ending::Open }
     }
 
     /// The stream again, with what was given back and not read.
     pub fn into_stream(self) -> (Stream, Bytes) {
         (self.stream, self.sniffed)
+    }
+
+    /// A socket that is closed with bytes unread is reset, and a reset overtakes the answer (RFC 9112 section 9.6). So a client that
+    /// is still sending is heard out for a little while: until it closes, the bound is reached or the connection is overdue.
+    fn poll_heard_out(&mut self, cx: &mut Context<'_>, mut discarded: usize) -> Poll<io::Result<()>> {
+        let mut sink = [0; 8 * 1024];
+        while discarded < DISCARDED {
+            let mut sink = ReadBuf::new(&mut sink);
+            match self.stream.poll_raw(cx, &mut sink) {
+                Poll::Ready(Ok(())) if !sink.filled().is_empty() => {
+                    discarded += sink.filled().len();
+                    self.ending = Ending::Mute(discarded);
+                    self.life.leave();
+                }
+                Poll::Pending if self.life.is_cut_short() => {
+                    self.life.leave();
+                    return Poll::Pending;
+                }
+                Poll::Ready(_) | Poll::Pending => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn note<T>(
@@ -125,10 +167,18 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = match &mut self.stream {
-            Stream::Clear(stream) => Pin::new(stream).poll_shutdown(cx),
-            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        let discarded = match self.ending {
+            Ending::Mute(discarded) => discarded,
+            Ending::Open => {
+                let result = match &mut self.stream {
+                    Stream::Clear(stream) => Pin::new(stream).poll_shutdown(cx),
+                    Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+                };
+                ready!(self.note(cx, result, |()| 0))?;
+                self.ending = Ending::Mute(0);
+                0
+            }
         };
-        self.note(cx, result, |()| 0)
+        self.poll_heard_out(cx, discarded)
     }
 }

@@ -387,6 +387,56 @@ fn a_body_past_its_bound_is_413() {
 }
 
 #[test]
+fn an_early_answer_reaches_a_client_that_is_still_sending() {
+    run(async {
+        let fake = echo().await;
+        let gate = start(plan(&[fake.address]));
+        let body = vec![b'a'; 100_000];
+        for head in [
+            // Refused for its host, its length or its syntax; the answer comes before the body.
+            format!("POST / HTTP/1.1\r\n{HOST}{HOST}Content-Length: 100000\r\n\r\n"),
+            format!("POST / HTTP/1.1\r\n{HOST}{HOST}Transfer-Encoding: chunked\r\n\r\n"),
+            format!("POST / HTTP/1.1\r\n{HOST}Content-Length: 1x\r\n\r\n"),
+        ] {
+            let mut client = gate.client().await;
+            client.say(&head).await;
+            // The answer is there, unread, and the gateway has shut its side.
+            client.stream.peek(&mut [0; 1]).await.expect("an answer");
+            for part in body.chunks(10_000) {
+                tokio::task::yield_now().await;
+                assert!(client.try_say(part).await, "reset while sending after {head:?}");
+            }
+            assert_eq!(client.hear().await.expect("an answer").status, 400, "{head:?}");
+            let end = client.stream.read(&mut [0; 1]).await;
+            assert_eq!(end.expect("an orderly end"), 0, "{head:?}");
+        }
+        gate.still_serves().await;
+    });
+}
+
+#[test]
+fn a_client_that_never_stops_sending_is_heard_out_for_a_little_while_only() {
+    run(async {
+        let fake = echo().await;
+        let gate = start(plan(&[fake.address]));
+        let head = format!("POST / HTTP/1.1\r\n{HOST}{HOST}Content-Length: 100000000\r\n\r\n");
+        let mut client = gate.client().await;
+        client.say(&head).await;
+        let mut sent = 0;
+        while client.try_say([b'a'; 10_000]).await {
+            sent += 10_000;
+            assert!(sent < 50_000_000, "heard out for ever");
+        }
+        // And one that neither sends nor leaves.
+        let mut client = gate.client().await;
+        assert_eq!(client.ask(&head).await.status, 400);
+        assert!(client.closed().await);
+        until(|| gate.doors.inside() == 0).await;
+        gate.still_serves().await;
+    });
+}
+
+#[test]
 fn a_panic_costs_its_own_request_only() {
     run(async {
         let fake = echo().await;

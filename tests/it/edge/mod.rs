@@ -42,6 +42,13 @@ pub fn run<T>(test: impl Future<Output = T>) -> T {
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), test).await.expect("the test hangs") })
 }
 
+/// Waits for something that is seen only by looking. Other tasks have their turn between looks; [`run`] bounds the whole.
+pub async fn until(mut is_so: impl FnMut() -> bool) {
+    while !is_so() {
+        tokio::task::yield_now().await;
+    }
+}
+
 pub type Page = Either<Answer<Inflow>, Full<Bytes>>;
 
 /// A running gateway.
