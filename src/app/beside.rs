@@ -26,6 +26,8 @@ pub(super) struct Beside {
     pub shared: Shared,
     pub reach: Arc<Reach>,
     pub doors: Doors,
+    /// Where this process listens, for whoever asks.
+    pub places: Value,
     pub certificates: Vec<Certificates>,
     pub stopping: watch::Receiver<bool>,
     pub control_stopping: watch::Receiver<bool>,
@@ -51,6 +53,7 @@ impl Beside {
             law: self.law.clone(),
             telemetry: self.shared.telemetry.clone(),
             stopping: self.stopping.clone(),
+            places: self.places.clone(),
             rooms: rooms(&self.law, &self.shared, &self.reach, &self.doors),
         };
         let watching = watch_files(self.law.clone(), stop.clone());

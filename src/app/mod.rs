@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use serde_json::json;
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 
@@ -57,6 +58,8 @@ pub struct Options {
     pub decisions: Option<Destination>,
     /// Where moments come from.
     pub clock: Clock,
+    /// Commands of this user do not find the process without `--socket`: for tests.
+    pub unlisted: bool,
 }
 
 impl Options {
@@ -174,9 +177,12 @@ impl Weir {
         let (office, writer) =
             Office::open(&lines_to, telemetry.lines_dropped.clone()).map_err(doing("opening the decision log"))?;
         let doors = Doors::new(settings.bounds.connections, settings.bounds.connections_per_address);
-        let listed = sockets::list(&socket)
-            .map_err(|error| tracing::warn!(%error, "commands need --socket to find this Weir"))
-            .ok();
+        let listed = match options.unlisted {
+            true => None,
+            false => sockets::list(&socket)
+                .map_err(|error| tracing::warn!(%error, "commands need --socket to find this Weir"))
+                .ok(),
+        };
         let renewed = certificates.clone();
         let (stop, stopping) = watch::channel(false);
         let (stop_control, control_stopping) = watch::channel(false);
@@ -217,11 +223,14 @@ impl Weir {
             let thread = thread(format!("weir-{number}"), move || worker.run())?;
             running.workers.push(thread);
         }
+        let listening: Vec<String> = running.addresses.iter().map(ToString::to_string).collect();
+        let places = json!({ "process": std::process::id(), "listening": listening, "admin": admin });
         let beside = Beside {
             law,
             shared,
             reach,
             doors,
+            places,
             certificates: renewed,
             stopping,
             control_stopping,
@@ -335,9 +344,11 @@ fn claim_data(data: &Path) -> Result<PathBuf, StartError> {
         .mode(0o700)
         .create(data)
         .map_err(doing(format!("making the data directory {}", data.display())))?;
+    // Shown to operators and found by them: without `..` and links.
+    let data = fs::canonicalize(data).map_err(doing(format!("the data directory {}", data.display())))?;
     let socket = data.join(SOCKET);
     match std::os::unix::net::UnixStream::connect(&socket) {
-        Ok(_) => Err(StartError::DataInUse(data.to_path_buf())),
+        Ok(_) => Err(StartError::DataInUse(data)),
         Err(_) => {
             let _ = fs::remove_file(&socket);
             Ok(socket)

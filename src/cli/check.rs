@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::say::{say, say_line};
 use super::{CheckArguments, color};
 use crate::app::preflight;
 use crate::control::load::{Loaded, load};
 use crate::rules::diagnostic::{self, Diagnostic, codes};
 
-pub fn check(arguments: &CheckArguments) -> ExitCode {
+pub fn check(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let mut loaded = load(&arguments.dir);
     if let (Some(settings), Some(rules)) = (&loaded.settings, &loaded.rules) {
         let unusable = preflight(settings, rules).into_iter();
@@ -25,26 +26,30 @@ pub fn check(arguments: &CheckArguments) -> ExitCode {
             "fingerprint": loaded.rules.as_ref().map(|rules| rules.fingerprint.to_string()),
             "problems": problems,
         });
-        println!("{document:#}");
+        say_line(&format!("{document:#}"))?;
     } else {
-        print!("{}", loaded.render(color(&std::io::stdout())));
-        println!("{}", summary(arguments, &loaded));
+        say(&loaded.render(color(&std::io::stdout())))?;
+        say_line(&summary(arguments, &loaded))?;
     }
-    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// What follows the problems, which have been counted already.
 fn summary(arguments: &CheckArguments, loaded: &Loaded) -> String {
     let dir = arguments.dir.display();
     let count = |n: usize, word: &str| if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") };
-    let found = format!("{}, {}", count(loaded.errors(), "error"), count(loaded.warnings(), "warning"));
     match &loaded.rules {
         Some(rules) if loaded.errors() == 0 => format!(
-            "{dir}: {found}. {}, {}, {} hold. Fingerprint {}.",
+            "{dir}: {}. {}, {}; {}. Fingerprint {}.",
+            if loaded.warnings() == 0 { "no problems" } else { "fit to be put in force" },
             count(rules.journeys.len(), "journey"),
             count(rules.routes.len(), "route"),
-            count(rules.cases.len(), "case"),
+            match rules.cases.len() {
+                1 => "1 case holds".to_owned(),
+                n => format!("{n} cases hold"),
+            },
             rules.fingerprint
         ),
-        _ => format!("{dir}: {found}. A running Weir would keep its last good rules."),
+        _ => format!("{dir}: not fit to be put in force. A running Weir keeps its last good rules."),
     }
 }

@@ -1,11 +1,14 @@
 //! `weir demo`: a demonstration shop with Weir in front of it, from one command and without any other set-up.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
+use tracing_subscriber::EnvFilter;
 
+use super::say::{say, say_line};
 use super::{DemoArguments, color, log_to_stderr, run};
 use crate::app::{Options, Weir};
 use crate::demo::{rules, running, welcome};
@@ -13,8 +16,8 @@ use crate::rules::ruleset::Server;
 use crate::settings::{Listener, Tls};
 use crate::telemetry::lines::Destination;
 
-pub fn demo(arguments: &DemoArguments) -> anyhow::Result<ExitCode> {
-    log_to_stderr(if arguments.quiet { "error" } else { "warn" })?;
+pub fn demo(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
+    log_to_stderr(EnvFilter::new(if arguments.quiet { "error" } else { "warn" }))?;
     let home = Home::make()?;
     let rules = match &arguments.rules {
         Some(dir) => dir.clone(),
@@ -22,10 +25,11 @@ pub fn demo(arguments: &DemoArguments) -> anyhow::Result<ExitCode> {
         None => rules::write(&home.0.join("rules")).context("writing the shipped rules")?,
     };
     let (server, shop) = match &arguments.upstream {
-        Some(url) => (server(url)?, None),
+        Some(server) => (server.clone(), None),
         None => {
             let shop = running::Running::start().context("starting the demonstration shop")?;
-            (server(&format!("http://{}", shop.address))?, Some(shop))
+            let here = Server { tls: false, host: shop.address.ip().to_string().into(), port: shop.address.port() };
+            (here, Some(shop))
         }
     };
     let certificates = home.0.join("certs");
@@ -48,19 +52,19 @@ pub fn demo(arguments: &DemoArguments) -> anyhow::Result<ExitCode> {
     let Some(address) = weir.addresses.first() else { bail!("Weir listens nowhere") };
     let base = format!("https://{address}");
     if arguments.quiet {
-        println!("{base}");
+        say_line(&base)?;
     } else {
         let lines = home.0.join("decisions.jsonl");
         let place = welcome::Place {
             base: &base,
-            port: address.port(),
+            home: &home.0,
             rules: &rules,
             admin: weir.admin,
             socket: &weir.socket,
             decisions: &lines,
-            upstream: arguments.upstream.as_deref(),
+            upstream: arguments.upstream.as_ref().map(ToString::to_string),
         };
-        print!("{}", welcome::text(&place, color(&std::io::stdout())));
+        say(&welcome::text(&place, color(&std::io::stdout())))?;
     }
     let code = run::until_stopped(weir)?;
     if let Some(shop) = shop {
@@ -69,30 +73,33 @@ pub fn demo(arguments: &DemoArguments) -> anyhow::Result<ExitCode> {
     Ok(code)
 }
 
-fn server(url: &str) -> anyhow::Result<Server> {
-    let parsed: http::Uri = url.parse().with_context(|| format!("--upstream {url:?} is not an address"))?;
+/// Reads `--upstream URL`.
+pub(super) fn server(url: &str) -> Result<Server, String> {
+    let parsed: http::Uri =
+        url.parse().map_err(|_| "this is not an address; write http://127.0.0.1:3000".to_owned())?;
     let tls = match parsed.scheme_str() {
         Some("http") => false,
         Some("https") => true,
-        _ => bail!("--upstream {url:?} must begin with http:// or https://"),
+        _ => return Err("it must begin with http:// or https://".to_owned()),
     };
-    if !matches!(parsed.path(), "" | "/") {
-        bail!("--upstream {url:?} must not have a path: requests keep their own");
+    if !matches!(parsed.path(), "" | "/") || parsed.query().is_some() {
+        return Err("it must not have a path: requests keep their own".to_owned());
     }
-    let Some(host) = parsed.host() else { bail!("--upstream {url:?} names no host") };
+    let Some(host) = parsed.host() else { return Err("it names no host".to_owned()) };
     let port = parsed.port_u16().unwrap_or(if tls { 443 } else { 80 });
     Ok(Server { tls, host: host.trim_matches(['[', ']']).into(), port })
 }
 
-/// The demonstration's own directory: rules, keys, certificates and lines. Gone when it ends.
+/// The demonstration's own directory: rules, keys, certificates, lines, and the cookie jars of the tour. Gone when it ends.
 struct Home(PathBuf);
 
 impl Home {
     fn make() -> anyhow::Result<Self> {
-        let mut name = [0; 8];
+        let mut name = [0; 4];
         aws_lc_rs::rand::fill(&mut name).map_err(|_| anyhow::anyhow!("no randomness"))?;
-        let path = std::env::temp_dir().join(format!("weir-demo-{:016x}", u64::from_le_bytes(name)));
-        std::fs::create_dir(&path).with_context(|| format!("making {}", path.display()))?;
+        let path = std::env::temp_dir().join(format!("weir-demo-{:08x}", u32::from_le_bytes(name)));
+        let made = std::fs::DirBuilder::new().mode(0o700).create(&path);
+        made.with_context(|| format!("making {}", path.display()))?;
         Ok(Self(path))
     }
 }

@@ -3,12 +3,16 @@
 mod check;
 mod demo;
 mod run;
+mod say;
 mod steer;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::rules::ruleset::Server;
 
 /// Exit codes, the same for every command.
 const EXIT_CODES: &str = "\
@@ -18,6 +22,33 @@ Exit codes:
   2  the command line is wrong
   3  an address cannot be listened on (a second Weir on the same port, say)
   4  stopped, but some requests were still open when the time for draining was over";
+
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  weir status
+  weir status --json | jq .law.generation
+  weir status --socket /var/lib/weir/weir.sock      # where several Weirs run
+
+Exit codes: 0 Weir answered, 1 it did not, 2 the command line is wrong";
+
+const RELOAD_EXAMPLES: &str = "\
+Examples:
+  weir reload
+  weir reload --json | jq -r .outcome               # installed, unchanged or refused
+  weir reload --socket /var/lib/weir/weir.sock      # where several Weirs run
+
+Saved files are read without this. It is for when you want the answer here and now.
+Exit codes: 0 the files are in force, 1 they have errors (the last good rules stay) or Weir did not
+answer, 2 the command line is wrong";
+
+const ROLLBACK_EXAMPLES: &str = "\
+Examples:
+  weir rollback
+  weir rollback --socket /var/lib/weir/weir.sock    # where several Weirs run
+
+One step; a second rollback undoes the first. The files stay as they are: mend them before you save.
+Exit codes: 0 the rules before are in force, 1 there are none or Weir did not answer, 2 the command
+line is wrong";
 
 /// The gateway that degrades safely under attack.
 #[derive(Debug, Parser)]
@@ -36,10 +67,13 @@ enum Command {
     /// Start a demonstration shop with Weir in front of it
     Demo(DemoArguments),
     /// Show what is in force in a running Weir
+    #[command(after_help = STATUS_EXAMPLES)]
     Status(SteerArguments),
     /// Read the rule files of a running Weir again, now
+    #[command(after_help = RELOAD_EXAMPLES)]
     Reload(SteerArguments),
     /// Bring back the rules that were in force before
+    #[command(after_help = ROLLBACK_EXAMPLES)]
     Rollback(SteerArguments),
 }
 
@@ -54,8 +88,8 @@ struct RunArguments {
     #[arg(long, value_name = "DIR", default_value = "rules")]
     rules: PathBuf,
     /// What to log to standard error: error, warn, info, debug, or a tracing filter
-    #[arg(long, value_name = "FILTER", default_value = "info")]
-    log: String,
+    #[arg(long, value_name = "FILTER", default_value = "info", value_parser = filter)]
+    log: EnvFilter,
 }
 
 #[derive(Debug, Args)]
@@ -83,25 +117,21 @@ struct CheckArguments {
   weir demo --port 9443 --rules my-rules
   weir demo --upstream http://127.0.0.1:3000     # the same rules in front of my own app")]
 struct DemoArguments {
-    /// The port to listen on, on 127.0.0.1
+    /// The port to listen on, on 127.0.0.1; 0 takes a free one
     #[arg(long, default_value_t = 8443)]
     port: u16,
-    /// The directory of rule files; the shipped ones when absent
+    /// The directory of rule files; without it ./rules, or the shipped ones where there is none
     #[arg(long, value_name = "DIR")]
     rules: Option<PathBuf>,
     /// Put the rules in front of this application instead of the demonstration shop
-    #[arg(long, value_name = "URL")]
-    upstream: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = demo::server)]
+    upstream: Option<Server>,
     /// Print only where Weir listens
     #[arg(long)]
     quiet: bool,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  weir status
-  weir status --json
-  weir reload --socket /var/lib/weir/weir.sock      # where several Weirs run")]
 struct SteerArguments {
     /// The running Weir's control socket; not needed while only one runs
     #[arg(long, value_name = "PATH")]
@@ -117,25 +147,31 @@ struct SteerArguments {
 /// What stopped it, for people.
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
-        Command::Run(arguments) => run::run(&arguments),
-        Command::Check(arguments) => Ok(check::check(&arguments)),
-        Command::Demo(arguments) => demo::demo(&arguments),
+        Command::Run(arguments) => run::run(arguments),
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Demo(arguments) => demo::demo(arguments),
         Command::Status(arguments) => steer::status(&arguments),
         Command::Reload(arguments) => steer::reload(&arguments),
         Command::Rollback(arguments) => steer::roll_back(&arguments),
     }
 }
 
-/// Whether this stream may be coloured: a terminal, and nobody asked for none (`NO_COLOR`).
+/// Whether this stream may be coloured: a terminal, and nobody asked for none (`NO_COLOR`, when it is not empty).
 fn color(stream: &impl std::io::IsTerminal) -> bool {
-    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none()
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn filter(written: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(written).map_err(|_| "try error, warn, info or debug".to_owned())
 }
 
 /// Operational messages go to standard error; decision lines have their own way out.
-fn log_to_stderr(filter: &str) -> anyhow::Result<()> {
-    use anyhow::Context as _;
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)
-        .with_context(|| format!("--log {filter:?} is not a filter; try error, warn, info or debug"))?;
+fn log_to_stderr(filter: EnvFilter) -> anyhow::Result<()> {
+    // The file watcher's own remarks are noise to an operator; what they mean for Weir, Weir says.
+    let filter = match "notify=error".parse() {
+        Ok(quieter) => filter.add_directive(quieter),
+        Err(_) => filter,
+    };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

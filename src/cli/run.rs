@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use super::{RunArguments, color, log_to_stderr};
 use crate::app::{Options, StartError, Weir};
 
-pub fn run(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
-    log_to_stderr(&arguments.log)?;
+pub fn run(arguments: RunArguments) -> anyhow::Result<ExitCode> {
+    log_to_stderr(arguments.log)?;
     let weir = match Weir::start(Options::from_rules(&arguments.rules)) {
         Ok(weir) => weir,
         Err(error) => return Ok(explain(&error)),
@@ -20,7 +20,7 @@ pub fn explain(error: &StartError) -> ExitCode {
     match error {
         StartError::Rules(loaded) => {
             eprint!("{}", loaded.render(color(&std::io::stderr())));
-            eprintln!("weir: the rules have {} errors; nothing was started", loaded.errors());
+            eprintln!("weir: these rules cannot be put in force; nothing was started");
             ExitCode::FAILURE
         }
         StartError::Listen(_) | StartError::DataInUse(_) => {
@@ -42,7 +42,11 @@ pub fn until_stopped(weir: Weir) -> anyhow::Result<ExitCode> {
     if drained.cut == 0 {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!("weir: {} connections were still busy when the time for draining was over", drained.cut);
+    let cut = match drained.cut {
+        1 => "1 connection was".to_owned(),
+        count => format!("{count} connections were"),
+    };
+    eprintln!("weir: {cut} still busy when the time for draining was over (drain in gateway.toml)");
     Ok(ExitCode::from(4))
 }
 

@@ -1,24 +1,28 @@
 //! `weir status`, `weir reload`, `weir rollback`: the control socket's client.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
+use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 
 use super::SteerArguments;
+use super::say::{say, say_line};
 use crate::control::sockets;
 
 pub fn status(arguments: &SteerArguments) -> anyhow::Result<ExitCode> {
     let (_, document) = ask(arguments, Method::GET, "/v1/status")?;
     if arguments.json {
-        println!("{document:#}");
+        say_line(&format!("{document:#}"))?;
     } else {
-        print!("{}", table(&document));
+        say(&table(&document))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -34,9 +38,9 @@ pub fn roll_back(arguments: &SteerArguments) -> anyhow::Result<ExitCode> {
 fn change(arguments: &SteerArguments, path: &str) -> anyhow::Result<ExitCode> {
     let (status, document) = ask(arguments, Method::POST, path)?;
     if arguments.json {
-        println!("{document:#}");
+        say_line(&format!("{document:#}"))?;
     } else {
-        println!("{}", sentence(&document));
+        say_line(&sentence(&document))?;
     }
     Ok(if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -46,7 +50,7 @@ fn sentence(document: &Value) -> String {
     let fingerprint = document["fingerprint"].as_str().unwrap_or_default();
     match document["outcome"].as_str().unwrap_or_default() {
         "installed" => format!("New rules are in force: generation {generation}, {fingerprint}."),
-        "unchanged" => format!("Nothing to do: the files are in force already (generation {generation})."),
+        "unchanged" => format!("The files are what is in force already: generation {generation}."),
         "rolled_back" => format!(
             "The rules before are in force again: generation {generation}, {fingerprint}. \
              The files on disk are not; mend them before you save."
@@ -67,19 +71,32 @@ fn table(document: &Value) -> String {
     let mut row = |name: &str, value: String| {
         let _ = writeln!(out, "{name:<12} {value}");
     };
-    row("weir", text(&document["weir"]) + if document["draining"] == true { ", draining" } else { "" });
+    let places = &document["places"];
+    let draining = if document["draining"] == true { ", draining" } else { "" };
+    row("weir", format!("{}, process {}{draining}", text(&document["weir"]), places["process"]));
+    let listening: Vec<String> = places["listening"].as_array().into_iter().flatten().map(text).collect();
+    row("listening", listening.join(", "));
+    if let Some(admin) = places["admin"].as_str() {
+        row("metrics", format!("http://{admin}/metrics"));
+    }
     row("in force", format!("generation {}, {}", law["generation"], text(&law["fingerprint"])));
     row("since", text(&law["installed"]));
     let files = match (law["files_in_force"] == true, law["last"]["outcome"].as_str()) {
         (true, _) => "in force".to_owned(),
-        (false, Some("refused")) => format!("refused, {} errors: run `weir check`", law["last"]["errors"]),
+        (false, Some("refused")) => {
+            let errors = match law["last"]["errors"].as_u64() {
+                Some(1) => "1 error".to_owned(),
+                _ => format!("{} errors", law["last"]["errors"]),
+            };
+            format!("REFUSED, {errors}: run weir check {}", text(&law["rules"]))
+        }
         (false, _) => "not in force (rolled back)".to_owned(),
     };
     row("files", format!("{}: {files}", text(&law["rules"])));
     if law["restart_needed"] == true {
-        row("settings", "gateway.toml has changed: its settings take a restart".to_owned());
+        row("settings", "gateway.toml has CHANGED: taken up at the next restart".to_owned());
     }
-    row("before", law["before"].as_str().map_or("nothing to roll back to".to_owned(), str::to_owned));
+    row("rollback", law["before"].as_str().map_or("nothing to go back to".to_owned(), |before| format!("to {before}")));
     let rooms = &document["rooms"];
     row("connections", text(&rooms["connections"]));
     row("remembered", format!("{} accounts, {} sessions", rooms["accounts"], rooms["sessions"]));
@@ -95,28 +112,38 @@ fn table(document: &Value) -> String {
     out
 }
 
+/// How long a command waits: as long as the control socket itself allows a request, and a little.
+const PATIENCE: Duration = Duration::from_secs(35);
+
 fn ask(arguments: &SteerArguments, method: Method, path: &str) -> anyhow::Result<(StatusCode, Value)> {
     let socket = socket(arguments)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let stream = tokio::net::UnixStream::connect(&socket).await.with_context(|| {
-            format!("no Weir answers at {}; is it running? Name its socket with --socket PATH", socket.display())
-        })?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        let request =
-            Request::builder().method(method).uri(path).header("host", "weir").body(Empty::<bytes::Bytes>::new())?;
-        let asking = async {
-            let answer = sender.send_request(request).await?;
-            let status = answer.status();
-            let body = answer.into_body().collect().await?.to_bytes();
-            anyhow::Ok((status, body))
-        };
-        let (answer, _) = tokio::join!(asking, connection);
-        let (status, body) = answer?;
-        let document = serde_json::from_slice(&body)
-            .with_context(|| format!("Weir answered {status} with something that is not JSON"))?;
-        Ok((status, document))
-    })
+    let (status, body) = runtime.block_on(async {
+        tokio::time::timeout(PATIENCE, exchange(&socket, method, path)).await.unwrap_or_else(|_| {
+            bail!("the Weir at {} did not answer within {} seconds", socket.display(), PATIENCE.as_secs())
+        })
+    })?;
+    let document = serde_json::from_slice(&body)
+        .with_context(|| format!("Weir answered {status} with something that is not JSON"))?;
+    Ok((status, document))
+}
+
+/// One request over one connection, which is closed when the answer has been read.
+async fn exchange(socket: &Path, method: Method, path: &str) -> anyhow::Result<(StatusCode, Bytes)> {
+    let stream = tokio::net::UnixStream::connect(socket).await.map_err(|cause| match cause.kind() {
+        ErrorKind::PermissionDenied => anyhow!("{} belongs to another user's Weir: {cause}", socket.display()),
+        _ => anyhow!("no Weir answers at {}; is it running? ({cause})", socket.display()),
+    })?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let request = Request::builder().method(method).uri(path).header("host", "weir").body(Empty::<Bytes>::new())?;
+    let asking = async move {
+        let answer = sender.send_request(request).await?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await?.to_bytes();
+        anyhow::Ok((status, body))
+    };
+    let (answer, _) = tokio::join!(asking, connection);
+    answer
 }
 
 /// The socket that was named, or that of the one Weir that runs.

@@ -31,6 +31,8 @@ pub struct Control {
     pub telemetry: Telemetry,
     /// True once draining has begun.
     pub stopping: watch::Receiver<bool>,
+    /// Where this process is: its id, the addresses that it listens on, that of metrics and health.
+    pub places: Value,
     /// What other rooms say of themselves: servers up and down, connections, tables.
     pub rooms: Arc<dyn Fn() -> Value + Send + Sync>,
 }
@@ -117,6 +119,7 @@ async fn status(State(control): State<Control>) -> Json<Value> {
     Json(json!({
         "weir": env!("CARGO_PKG_VERSION"),
         "draining": *control.stopping.borrow(),
+        "places": control.places,
         "law": control.law.standing(),
         "rooms": (control.rooms)(),
     }))

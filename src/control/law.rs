@@ -10,7 +10,7 @@ use super::load::{Loaded, load};
 use crate::clock::Clock;
 use crate::rules::in_force::InForce;
 use crate::rules::ruleset::{Fingerprint, RuleSet, Server};
-use crate::settings::Settings;
+use crate::rules::source::Sources;
 use crate::swap::Swap;
 use crate::telemetry::Telemetry;
 
@@ -80,6 +80,8 @@ pub struct Law {
     adjust: Adjust,
     clock: Clock,
     telemetry: Telemetry,
+    /// `gateway.toml` as the process was started with it.
+    settings: Box<str>,
     in_force: Swap<InForce>,
     state: Mutex<State>,
 }
@@ -89,11 +91,9 @@ struct State {
     before: Option<Arc<InForce>>,
     /// The files that were read last, whatever became of them.
     files: Fingerprint,
+    /// `gateway.toml` as it was read last.
+    settings: Box<str>,
     last: Outcome,
-    /// The settings that the process runs with.
-    settings: Option<Settings>,
-    /// Whether `gateway.toml` has said something else since.
-    restart: bool,
 }
 
 /// What is in force and what the files are, for people and machines.
@@ -115,7 +115,7 @@ pub struct Standing {
     pub before: Option<String>,
     /// What became of the last reading.
     pub last: Outcome,
-    /// Whether `gateway.toml` has changed since the start: its settings need a restart.
+    /// Whether `gateway.toml` is no longer what the process was started with.
     pub restart_needed: bool,
     /// How many journeys there are.
     pub journeys: usize,
@@ -135,9 +135,10 @@ impl Law {
         let last = Outcome::Installed { generation: 1, fingerprint: files.to_string(), warnings: loaded.render(false) };
         telemetry.gauges.rules_generation.set(1);
         telemetry.gauges.rules_last_load_success.set(1);
-        let state = State { before: None, files, last, settings: loaded.settings.clone(), restart: false };
-        let state = Mutex::new(state);
-        let law = Self { dir: dir.to_path_buf(), adjust, clock, telemetry, in_force: Swap::new(in_force), state };
+        let settings: Box<str> = loaded.sources.settings().unwrap_or_default().into();
+        let state = Mutex::new(State { before: None, files, settings: settings.clone(), last });
+        let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
+        let law = Self { dir, adjust, clock, telemetry, settings, in_force: Swap::new(in_force), state };
         Ok((law, loaded))
     }
 
@@ -151,16 +152,16 @@ impl Law {
         &self.dir
     }
 
-    /// The fingerprint of the files that were read last.
-    pub fn files(&self) -> Fingerprint {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).files
+    /// Whether these files differ from those that were read last.
+    pub fn differs(&self, sources: &Sources) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.fingerprint() != state.files || sources.settings().is_some_and(|settings| settings != &*state.settings)
     }
 
     /// Reads the files and installs them when they are good and new. Blocks: call it off the request path.
     pub fn reload(&self) -> Outcome {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let loaded = load(&self.dir);
-        state.compare(loaded.settings.as_ref());
         let files = loaded.sources.fingerprint();
         let now = self.in_force.load();
         let warnings = loaded.render(false);
@@ -181,12 +182,26 @@ impl Law {
         tell(&outcome, &self.dir);
         state.files = files;
         state.last = outcome.clone();
+        if let Some(settings) = loaded.sources.settings()
+            && *settings != *state.settings
+        {
+            self.tell_settings(settings, loaded.settings.is_some());
+            state.settings = settings.into();
+        }
         outcome
     }
 
-    /// Notes what `gateway.toml` says now, and says once that a change needs a restart.
-    pub fn compare_settings(&self, settings: Option<&Settings>) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).compare(settings);
+    /// Settings are fixed at the start: a change is said, and waits.
+    fn tell_settings(&self, settings: &str, good: bool) {
+        if *settings == *self.settings {
+            tracing::info!("gateway.toml is again what this process was started with");
+        } else if good {
+            tracing::warn!("gateway.toml has changed; its settings are taken up at the next restart");
+        } else {
+            tracing::error!(
+                "gateway.toml has errors: this process goes on, but a restart would fail; run `weir check`"
+            );
+        }
     }
 
     /// Brings back the law before this one. The files stay as they are and are read again when they change.
@@ -229,19 +244,9 @@ impl Law {
             files_in_force: state.files == now.rules.fingerprint,
             before: state.before.as_ref().map(|before| before.rules.fingerprint.to_string()),
             last: state.last.clone(),
-            restart_needed: state.restart,
+            restart_needed: state.settings != self.settings,
             journeys: now.rules.journeys.len(),
         }
-    }
-}
-
-impl State {
-    fn compare(&mut self, settings: Option<&Settings>) {
-        let differs = settings.is_some() && settings != self.settings.as_ref();
-        if differs && !self.restart {
-            tracing::warn!("gateway.toml has changed: its settings take a restart, the rules beside it do not");
-        }
-        self.restart = differs;
     }
 }
 
@@ -253,7 +258,7 @@ fn tell(outcome: &Outcome, dir: &Path) {
                 tracing::warn!("the rules have warnings:\n{warnings}");
             }
         }
-        Outcome::Unchanged { generation } => tracing::debug!(generation, "the rule files are in force already"),
+        Outcome::Unchanged { generation } => tracing::info!(generation, "the rule files are in force already"),
         Outcome::Refused { generation, errors, problems } => {
             tracing::error!(
                 generation,

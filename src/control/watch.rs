@@ -10,7 +10,6 @@ use tokio::time::{Instant, timeout_at};
 
 use super::law::Law;
 use crate::rules::source::{Bounds, Sources};
-use crate::settings::Settings;
 
 /// How long after the last event a change counts as written.
 const QUIET: Duration = Duration::from_millis(50);
@@ -66,8 +65,7 @@ async fn settle(events: &mut mpsc::Receiver<()>) {
 
 fn reload_when_changed(law: &Law) {
     let sources = Sources::read(law.dir(), &Bounds::default()).unwrap_or_default();
-    law.compare_settings(Settings::read(&sources).settings.as_ref());
-    if sources.fingerprint() != law.files() {
+    if law.differs(&sources) {
         law.reload();
     }
 }

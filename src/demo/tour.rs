@@ -42,10 +42,10 @@ pub const STOPS: [Stop; 5] = [
         rung: "allow",
         lines: &[
             step(
-                "curl -ksi -b {jar}.ada -c {jar}.ada --data-urlencode 'email=ada@example.test' --data-urlencode 'password=correct horse' {base}/login",
+                "curl -ksi -b {jar}ada -c {jar}ada -d email=ada@example.test -d 'password=correct horse' {base}/login",
                 303,
             ),
-            point("curl -ksi -b {jar}.ada -c {jar}.ada {base}/api/v1/accounts/me/balance", 200),
+            point("curl -ksi -b {jar}ada -c {jar}ada {base}/api/v1/accounts/me/balance", 200),
         ],
         shows: "A right password on a browser nobody has seen before is enough to look. Nothing was asked that was not needed.",
     },
@@ -53,9 +53,9 @@ pub const STOPS: [Stop; 5] = [
         title: "One more proof: change the e-mail address",
         rung: "step_up",
         lines: &[
-            point("curl -ksi -b {jar}.ada -c {jar}.ada -d 'email=ada.lovelace@example.test' {base}/account/email", 401),
-            step("curl -ksi -b {jar}.ada -c {jar}.ada -d 'code=246810' {base}/verify", 303),
-            step("curl -ksi -b {jar}.ada -c {jar}.ada -d 'email=ada.lovelace@example.test' {base}/account/email", 303),
+            point("curl -ksi -b {jar}ada -c {jar}ada -d email=ada.lovelace@example.test {base}/account/email", 401),
+            step("curl -ksi -b {jar}ada -c {jar}ada -d code=246810 {base}/verify", 303),
+            step("curl -ksi -b {jar}ada -c {jar}ada -d email=ada.lovelace@example.test {base}/account/email", 303),
         ],
         shows: "The same session, a riskier thing: 401 with a challenge that says which proof is missing. After the code from \
                 the phone, the same request goes through.",
@@ -65,31 +65,31 @@ pub const STOPS: [Stop; 5] = [
         rung: "read_only",
         lines: &[
             step(
-                "curl -ksi -b {jar}.grace -c {jar}.grace --data-urlencode 'email=grace@example.test' --data-urlencode 'password=nanosecond wire' {base}/login",
+                "curl -ksi -b {jar}grace -c {jar}grace -d email=grace@example.test -d 'password=nanosecond wire' {base}/login",
                 303,
             ),
-            step("curl -ksi -b {jar}.grace -c {jar}.grace {base}/api/v1/accounts/me/address", 200),
+            step("curl -ksi -b {jar}grace -c {jar}grace {base}/api/v1/accounts/me/address", 200),
             point(
-                "curl -ksi -b {jar}.grace -c {jar}.grace -d 'street=1 Elsewhere' -d 'town=Nowhere' -d 'postcode=ZZ1 1ZZ' {base}/account/address",
+                "curl -ksi -b {jar}grace -c {jar}grace -d 'street=1 Elsewhere' -d 'town=Nowhere' -d 'postcode=ZZ1 1ZZ' {base}/account/address",
                 503,
             ),
         ],
-        shows: "Grace can read her address but not yet change it. The answer names the ways on: prove it, or reach a person.",
+        shows: "Grace can read her address but not yet change it. The answer names the ways on: wait, look, or reach a person.",
     },
     Stop {
         title: "A safer channel: a run of wrong passwords from one browser",
         rung: "handoff",
         lines: &[
             step(
-                "for n in 1 2 3 4 5 6 7 8 9 10 11 12; do curl -ksi -o /dev/null -b {jar}.stranger -c {jar}.stranger -d 'email=linus@example.test' -d \"password=guess-$n\" {base}/login; done",
+                "for n in 1 2 3 4 5 6 7 8 9 10 11 12; do curl -ksi -o /dev/null -b {jar}stranger -c {jar}stranger -d email=linus@example.test -d password=guess-$n {base}/login; done",
                 0,
             ),
             point(
-                "curl -ksi -b {jar}.stranger -c {jar}.stranger -d 'email=linus@example.test' -d 'password=guess-13' {base}/login",
+                "curl -ksi -b {jar}stranger -c {jar}stranger -d email=linus@example.test -d password=guess-13 {base}/login",
                 403,
             ),
             step(
-                "curl -ksi -b {jar}.linus -c {jar}.linus --data-urlencode 'email=linus@example.test' --data-urlencode 'password=orange season' {base}/login",
+                "curl -ksi -b {jar}linus -c {jar}linus -d email=linus@example.test -d 'password=orange season' {base}/login",
                 303,
             ),
         ],
@@ -105,17 +105,12 @@ pub const STOPS: [Stop; 5] = [
 ];
 
 impl Line {
-    /// The command as typed, for a gateway at `base` (`https://127.0.0.1:8443`) and cookie jars that begin with `jar`.
+    /// The command as typed, for a gateway at `base` (`https://127.0.0.1:8443`) and cookie jars that begin with `jar` (`/tmp/weir-demo-1f2e3d4c/`).
     ///
     /// A status of 0 means that the line prints no answer.
     pub fn typed(&self, base: &str, jar: &str) -> String {
         self.command.replace("{base}", base).replace("{jar}", jar)
     }
-}
-
-/// Where the cookie jars of a gateway at this port begin: `/tmp/weir-demo-8443`.
-pub fn jar(port: u16) -> String {
-    format!("/tmp/weir-demo-{port}")
 }
 
 #[cfg(test)]
@@ -133,7 +128,7 @@ mod tests {
     #[test]
     fn a_typed_line_has_no_gaps_left() {
         for line in STOPS.iter().flat_map(|stop| stop.lines) {
-            let typed = line.typed("https://127.0.0.1:8443", &jar(8443));
+            let typed = line.typed("https://127.0.0.1:8443", "/tmp/weir-demo-1f2e3d4c/");
             assert!(!typed.contains('{') && typed.contains("https://127.0.0.1:8443/"), "{typed}");
             assert!(!typed.contains('\n'));
         }

@@ -12,8 +12,8 @@ use super::tour;
 pub struct Place<'a> {
     /// Weir's own address.
     pub base: &'a str,
-    /// Its port.
-    pub port: u16,
+    /// The demonstration's own directory.
+    pub home: &'a Path,
     /// The rule files.
     pub rules: &'a Path,
     /// Metrics and health.
@@ -23,7 +23,7 @@ pub struct Place<'a> {
     /// The decision lines.
     pub decisions: &'a Path,
     /// The operator's own application, when there is one.
-    pub upstream: Option<&'a str>,
+    pub upstream: Option<String>,
 }
 
 /// The text, in colour on a terminal.
@@ -31,7 +31,7 @@ pub fn text(place: &Place<'_>, color: bool) -> String {
     let (bold, dim, plain) = if color { ("\x1b[1m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
     let mut out = String::new();
     let base = place.base;
-    let behind = place.upstream.map_or_else(|| "a demonstration shop".to_owned(), str::to_owned);
+    let behind = place.upstream.as_deref().unwrap_or("a demonstration shop");
     let _ = writeln!(out, "{bold}Weir is at {base}{plain}, in front of {behind}.\n");
     let mut row = |name: &str, value: String| {
         let _ = writeln!(out, "  {name:<10} {value}");
@@ -48,7 +48,7 @@ pub fn text(place: &Place<'_>, color: bool) -> String {
         }
         row("code", format!("{PHONE_CODE}   what the customers' phones would show"));
         let _ = writeln!(out, "\nFive things to try, in this order (the certificate is self-signed, hence curl -k):");
-        let jar = tour::jar(place.port);
+        let jar = format!("{}/", place.home.display());
         for (at, stop) in tour::STOPS.iter().enumerate() {
             let _ = writeln!(out, "\n{bold}{}. {}{plain}  {dim}[{}]{plain}", at + 1, stop.title, stop.rung);
             for line in stop.lines {

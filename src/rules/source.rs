@@ -136,6 +136,12 @@ impl Sources {
         self.dir.join(path)
     }
 
+    /// The text of `gateway.toml`; none when nothing could be read, empty when there is no such file.
+    pub fn settings(&self) -> Option<&str> {
+        let settings = self.all.iter().find(|source| source.is_settings());
+        if self.all.is_empty() { None } else { Some(settings.map_or("", |source| &source.text)) }
+    }
+
     /// The digest of the law: names and contents, without the process's settings.
     pub fn fingerprint(&self) -> Fingerprint {
         let mut digest = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
@@ -188,7 +194,7 @@ fn read_file(path: &Path, name: &str, bounds: &Bounds) -> Result<String, Box<Dia
     let mut bytes = Vec::new();
     file.take(bounds.file_bytes + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > bounds.file_bytes {
-        let said = format!("{name} is larger than {} bytes", bounds.file_bytes);
+        let said = format!("{name} is larger than {} KiB", bounds.file_bytes >> 10);
         return Err(Box::new(Diagnostic::of(&codes::TOO_MUCH, said).help("split it into several files")));
     }
     String::from_utf8(bytes).map_err(|error| {
@@ -231,7 +237,11 @@ impl Listing {
             return Err(Box::new(Diagnostic::of(&codes::TOO_MUCH, said).help("move it up")));
         }
         let refuse = |error: std::io::Error| {
-            let said = format!("the directory of rules {} cannot be read: {error}", dir.display());
+            let said = match error.kind() {
+                std::io::ErrorKind::NotFound => format!("there is no directory {}", dir.display()),
+                std::io::ErrorKind::NotADirectory => format!("{} is not a directory", dir.display()),
+                _ => format!("the directory {} cannot be read: {error}", dir.display()),
+            };
             Box::new(Diagnostic::of(&codes::DIRECTORY, said).help("check the path and its permissions"))
         };
         for entry in fs::read_dir(dir).map_err(refuse)? {

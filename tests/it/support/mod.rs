@@ -104,6 +104,7 @@ impl Rig {
             servers: Some(vec![server(upstream.address)]),
             decisions: Some(Destination::Kept(lines.clone())),
             clock,
+            unlisted: true,
         };
         adjust(&mut options);
         let weir = match Weir::start(options) {
