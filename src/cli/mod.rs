@@ -61,7 +61,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway
-    Run(RunArguments),
+    Run(Box<RunArguments>),
     /// Report every problem of a directory of rules
     Check(CheckArguments),
     /// Start a demonstration shop with Weir in front of it

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what must hold by panicking")]
 
 mod actions;
+mod cli;
 mod edge;
 mod floors;
 mod hostile;
@@ -19,4 +20,5 @@ mod sign_in;
 mod support;
 mod swaps;
 mod tokens;
+mod tour;
 mod upstream;

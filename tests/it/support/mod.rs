@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test uses its part of the rig")]
 
 pub mod client;
+pub mod program;
 pub mod upstream;
 
 use std::net::SocketAddr;
