@@ -147,7 +147,7 @@ struct SteerArguments {
 /// What stopped it, for people.
 pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
-        Command::Run(arguments) => run::run(arguments),
+        Command::Run(arguments) => run::run(*arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Demo(arguments) => demo::demo(arguments),
         Command::Status(arguments) => steer::status(&arguments),
