@@ -1,6 +1,6 @@
 //! The answers: one total match makes every response that is Weir's own, and one function finishes those passed on.
 
-use http::header::{HeaderName, HeaderValue, LOCATION, SET_COOKIE};
+use http::header::{CONNECTION, HeaderName, HeaderValue, LOCATION, SET_COOKIE};
 use http::{Response, StatusCode};
 
 use super::body::Body;
@@ -92,6 +92,7 @@ pub fn own(
     mut record: Record,
 ) -> Response<Body> {
     let rules = prepared.rules();
+    let ends_connection = matches!(&own, Own::Fault(fault) if fault.ends_connection());
     let person = || Contact::first(rules, record.moment).map(Exit::Contact);
     let notice = match own {
         Own::Held(mut notice) => {
@@ -125,7 +126,12 @@ pub fn own(
             return finish(back(&target), site, origin, record);
         }
     };
-    finish(notice.answer(reader, record.id()), site, origin, record)
+    let mut response = notice.answer(reader, record.id());
+    if ends_connection {
+        // For HTTP/1.1; hyper leaves it out of HTTP/2, where a stream's end is never in doubt.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    finish(response, site, origin, record)
 }
 
 fn finish(

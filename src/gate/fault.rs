@@ -107,6 +107,21 @@ impl Fault {
         }
     }
 
+    /// Whether it is in doubt where the request ends, so that nothing more may be read from an HTTP/1.1 connection.
+    pub const fn ends_connection(&self) -> bool {
+        match self {
+            Self::Host(_) | Self::BodyTooLarge(_) | Self::BodyTooSlow | Self::BodyBroken(_) => true,
+            Self::AmbiguousTarget
+            | Self::UnknownSite(_)
+            | Self::MethodNotAllowed { .. }
+            | Self::MethodOverride
+            | Self::InvalidToken(_)
+            | Self::ReturnTarget
+            | Self::Busy { .. }
+            | Self::Upstream(_) => false,
+        }
+    }
+
     /// The word in logs.
     pub const fn word(&self) -> &'static str {
         match self {

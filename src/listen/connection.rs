@@ -10,10 +10,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response, StatusCode};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use pin_project_lite::pin_project;
@@ -24,7 +24,8 @@ use tokio_rustls::TlsAcceptor;
 use super::inflow::Inflow;
 use super::life::{Life, Open, Overdue, Phase};
 use super::peer::{Peer, Scheme, Spoken};
-use super::serve::Ward;
+use super::serve::{Ward, h2};
+use super::stream::Streams;
 use super::wire::{Stream, Wire};
 
 /// What a client of HTTP/2 with prior knowledge sends first (RFC 9113 section 3.4).
@@ -95,7 +96,7 @@ where
     // Boxed, so that a resting connection does not hold the room that serving needs.
     if spoken == Spoken::H2 {
         let io = TokioIo::new(Wire::new(stream, sniffed, life.clone()));
-        let conversation = ward.h2.serve_connection(io, service());
+        let conversation = h2(&ward.bounds, Streams(life.clone())).serve_connection(io, service());
         return Box::pin(until_done(conversation, life.clone(), ward.clone())).await;
     }
     let (mut stream, mut sniffed) = (stream, sniffed);
@@ -183,7 +184,7 @@ where
     }
 }
 
-impl<F, Fut, B> Conversation for http2::Connection<TokioIo<Wire>, Service<F>, Local>
+impl<F, Fut, B> Conversation for http2::Connection<TokioIo<Wire>, Service<F>, Streams>
 where
     F: Fn(Rc<Peer>, Request<Inflow>) -> Fut + 'static,
     Fut: Future<Output = Response<B>> + 'static,
@@ -265,19 +266,6 @@ async fn until_done<C: Conversation, F>(conversation: C, life: Rc<Life>, ward: R
     .await
 }
 
-/// Spawns HTTP/2 streams on this worker's thread.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Local;
-
-impl<Fut: Future + 'static> Executor<Fut> for Local
-where
-    Fut::Output: 'static,
-{
-    fn execute(&self, stream: Fut) {
-        tokio::task::spawn_local(stream);
-    }
-}
-
 /// Hands requests to the answer function and keeps the connection's life informed.
 struct Service<F> {
     peer: Rc<Peer>,
@@ -296,6 +284,7 @@ where
     type Future = Answering<Fut>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.life.head_ended(request.body().size_hint().exact());
         let open = self.life.begin();
         let request = request.map(|body| Inflow::new(body, self.life.clone()));
         let peer = self.peer.clone();
@@ -324,8 +313,14 @@ where
         if let Some(answer) = this.answer.as_mut().as_pin_mut() {
             match catch_unwind(AssertUnwindSafe(|| answer.poll(cx))) {
                 Ok(Poll::Pending) => return Poll::Pending,
-                Ok(Poll::Ready(response)) => {
+                Ok(Poll::Ready(mut response)) => {
                     let open = this.open.take();
+                    if let Some(open) = &open {
+                        open.hands_over(0);
+                        if open.is_in_doubt() {
+                            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                        }
+                    }
                     return Poll::Ready(Ok(response.map(|body| Outflow { body: Some(body), open })));
                 }
                 Err(_) => {
@@ -357,10 +352,17 @@ impl<B: Body<Data = Bytes>> Body for Outflow<B> {
     type Error = B::Error;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.project().body.as_pin_mut() {
-            Some(body) => body.poll_frame(cx),
-            None => Poll::Ready(None),
+        let this = self.project();
+        let Some(body) = this.body.as_pin_mut() else { return Poll::Ready(None) };
+        let polled = body.poll_frame(cx);
+        if let Some(open) = this.open {
+            match &polled {
+                Poll::Ready(Some(Ok(frame))) => open.hands_over(frame.data_ref().map_or(0, |data| data.len() as u64)),
+                Poll::Ready(_) => {}
+                Poll::Pending => open.has_nothing(),
+            }
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,20 +1,18 @@
 //! A request's body as it comes in, bounded in bytes, in pauses and in its mean rate.
 //!
-//! A body that drips a byte now and then must not live for ever, so pauses add up. Only time in which the client is waited for
-//! counts: an upstream that reads slowly is not the client's fault. The alarm is made when the first pause begins, so that a
-//! body which is already there costs nothing.
+//! How long the client is waited for is [`Patience`]'s matter; it is made when the first pause begins, so that a body which is
+//! already there costs nothing.
 
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::life::Life;
-use crate::alarm::Alarm;
+use super::patience::Patience;
 
 /// Why a request's body ended before its end.
 #[derive(Debug, thiserror::Error)]
@@ -36,19 +34,10 @@ pub struct Inflow {
     body: Incoming,
     life: Rc<Life>,
     received: u64,
-    pauses: Option<Box<Pauses>>,
+    patience: Option<Box<Patience>>,
     counted: bool,
     ended: bool,
     failed: bool,
-}
-
-#[derive(Debug)]
-struct Pauses {
-    alarm: Alarm,
-    /// When the present pause began; 0 between pauses.
-    since: u64,
-    waited: u64,
-    earned: u64,
 }
 
 impl Inflow {
@@ -57,7 +46,7 @@ impl Inflow {
         if counted {
             life.body_begins();
         }
-        Self { body, life, received: 0, pauses: None, counted, ended: false, failed: false }
+        Self { body, life, received: 0, patience: None, counted, ended: false, failed: false }
     }
 
     /// The length that the client announced, if any: 0 for a request without a body.
@@ -66,30 +55,15 @@ impl Inflow {
     }
 
     fn wait(&mut self, cx: &Context<'_>) -> Result<(), InflowFault> {
-        let Self { life, pauses, .. } = self;
-        let pauses = pauses
-            .get_or_insert_with(|| Box::new(Pauses { alarm: life.alarms.alarm(), since: 0, waited: 0, earned: 0 }));
-        if pauses.since == 0 {
-            pauses.since = life.alarms.now();
-            let earned = Duration::from_secs(pauses.earned / life.bounds.body_rate.max(1));
-            let left = (life.bounds.body_grace + earned).saturating_sub(Duration::from_millis(pauses.waited));
-            pauses.alarm.set(left.min(life.bounds.body_idle));
-        } else if pauses.alarm.is_due() {
-            return Err(InflowFault::TooSlow);
-        }
-        pauses.alarm.watch(cx.waker());
-        Ok(())
+        let Self { life, patience, .. } = self;
+        let patience = patience.get_or_insert_with(|| Box::new(Patience::new(&life.alarms, life.bounds)));
+        if patience.waits(cx.waker()) { Ok(()) } else { Err(InflowFault::TooSlow) }
     }
 
     fn came(&mut self, bytes: u64) {
         self.received += bytes;
-        if let Some(pauses) = &mut self.pauses
-            && pauses.since != 0
-        {
-            pauses.waited += self.life.alarms.now() - pauses.since;
-            pauses.earned += bytes;
-            pauses.since = 0;
-            pauses.alarm.lift();
+        if let Some(patience) = &mut self.patience {
+            patience.moved(bytes);
         }
     }
 }
@@ -120,7 +94,7 @@ impl Body for Inflow {
                 Err(fault) => Err(fault),
             },
             Poll::Ready(None) => {
-                self.pauses = None;
+                self.patience = None;
                 self.ended = true;
                 return Poll::Ready(None);
             }

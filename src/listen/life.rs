@@ -9,6 +9,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::bounds::Bounds;
+use super::lines::Lines;
 use crate::alarm::{Alarm, Alarms};
 
 /// How long an HTTP/1.1 connection waits for its next request before it gives back the memory that serving needs.
@@ -40,6 +41,15 @@ pub(super) enum Overdue {
     Unread,
 }
 
+/// What an HTTP/2 stream's answer did while the stream had its turn.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    /// Bytes that were handed over.
+    pub bytes: u64,
+    /// Whether more was asked for than there was; otherwise what was handed over waits for the client.
+    pub wants_more: bool,
+}
+
 /// Shared by a connection's parts; never leaves the worker.
 #[derive(Debug)]
 pub(super) struct Life {
@@ -58,6 +68,8 @@ pub(super) struct Life {
     /// The present request was answered before its body was read to the end.
     unheard: Cell<bool>,
     rests: Cell<bool>,
+    turn: Cell<Option<Turn>>,
+    lines: Cell<Lines>,
     /// When a write began to be blocked; 0 when none is.
     blocked_at: Cell<u64>,
     /// Milliseconds of blocked writes, and bytes written meanwhile, within one answer.
@@ -80,6 +92,8 @@ impl Life {
             bodies: Cell::new(0),
             unheard: Cell::new(false),
             rests: Cell::new(false),
+            turn: Cell::default(),
+            lines: Cell::default(),
             blocked_at: Cell::new(0),
             blocked_for: Cell::new(0),
             trickled: Cell::new(0),
@@ -117,13 +131,45 @@ impl Life {
     }
 
     /// Some bytes came.
-    pub fn read(&self) {
+    pub fn read(&self, bytes: &[u8]) {
+        self.look_at_lines(bytes);
         if self.phase.get() == Phase::Waiting && !self.several.get() {
             self.phase.set(Phase::Head);
             if self.served.get() > 0 {
                 self.alarm.set(self.bounds.head);
             }
         }
+    }
+
+    fn look_at_lines(&self, bytes: &[u8]) {
+        let of_a_head = !self.several.get() && self.bodies.get() == 0 && !self.unheard.get();
+        if of_a_head && self.phase.get() != Phase::Leaving {
+            let mut lines = self.lines.get();
+            lines.came(self.phase.get() != Phase::Head, bytes);
+            self.lines.set(lines);
+        }
+    }
+
+    /// A head has ended, and with it the announced length of its body, if any.
+    pub fn head_ended(&self, body: Option<u64>) {
+        let mut lines = self.lines.get();
+        lines.head_ended(body);
+        self.lines.set(lines);
+    }
+
+    /// Whether nothing more should be read once the present request is answered: where it ends is in doubt.
+    pub fn is_in_doubt(&self) -> bool {
+        self.lines.get().are_bare()
+    }
+
+    /// A stream has its turn.
+    pub fn turn_begins(&self) {
+        self.turn.set(None);
+    }
+
+    /// What the answer of the stream did in its turn; nothing if it was not asked.
+    pub fn turn_ends(&self) -> Option<Turn> {
+        self.turn.take()
     }
 
     /// A request has come whole; it is open until the guard is dropped.
@@ -241,6 +287,25 @@ impl Life {
 #[derive(Debug)]
 pub(super) struct Open(Rc<Life>);
 
+impl Open {
+    /// The answer's head or a piece of its body, of so many bytes, was handed over to be sent.
+    pub fn hands_over(&self, bytes: u64) {
+        let before = self.0.turn.get().map_or(0, |turn| turn.bytes);
+        self.0.turn.set(Some(Turn { bytes: before + bytes, wants_more: false }));
+    }
+
+    /// There is nothing to hand over yet.
+    pub fn has_nothing(&self) {
+        let bytes = self.0.turn.get().map_or(0, |turn| turn.bytes);
+        self.0.turn.set(Some(Turn { bytes, wants_more: true }));
+    }
+
+    /// As [`Life::is_in_doubt`].
+    pub fn is_in_doubt(&self) -> bool {
+        self.0.is_in_doubt()
+    }
+}
+
 impl Drop for Open {
     fn drop(&mut self) {
         self.0.end();
@@ -270,7 +335,7 @@ mod tests {
         life.speaks(false);
         for second in 0..14 {
             alarms.beat(seconds(began, second));
-            life.read();
+            life.read(b"X: a");
             assert_eq!(life.overdue(), None, "at {second}");
         }
         alarms.beat(seconds(began, 16));

@@ -11,8 +11,11 @@ mod doors;
 pub mod host;
 mod inflow;
 mod life;
+mod lines;
+mod patience;
 mod peer;
 mod serve;
+mod stream;
 pub mod tls;
 mod wire;
 

@@ -17,10 +17,11 @@ use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::bounds::Bounds;
-use super::connection::{Arrival, Ended, Local, converse};
+use super::connection::{Arrival, Ended, converse};
 use super::doors::Doors;
 use super::inflow::Inflow;
 use super::peer::Peer;
+use super::stream::Streams;
 use super::tls::Certificates;
 use crate::alarm::Alarms;
 
@@ -49,7 +50,6 @@ pub(super) struct Ward<F> {
     pub bounds: Bounds,
     pub alarms: Alarms,
     pub h1: http1::Builder,
-    pub h2: http2::Builder<Local>,
     pub draining: Cell<bool>,
     pub cut: Cell<bool>,
     doors: Doors,
@@ -78,7 +78,6 @@ where
         bounds,
         alarms: alarms.clone(),
         h1: h1(&bounds),
-        h2: h2(&bounds),
         draining: Cell::new(false),
         cut: Cell::new(false),
         doors,
@@ -246,8 +245,9 @@ fn h1(bounds: &Bounds) -> http1::Builder {
     builder
 }
 
-fn h2(bounds: &Bounds) -> http2::Builder<Local> {
-    let mut builder = http2::Builder::new(Local);
+/// For one connection: its streams are started by what knows their connection.
+pub(super) fn h2(bounds: &Bounds, streams: Streams) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(streams);
     builder
         .max_concurrent_streams(bounds.h2_streams)
         .max_pending_accept_reset_streams(bounds.h2_resets)

@@ -109,11 +109,11 @@ impl AsyncRead for Wire {
         if !self.sniffed.is_empty() {
             let n = self.sniffed.len().min(buf.remaining());
             buf.put_slice(&self.sniffed[..n]);
+            self.life.read(&self.sniffed[..n]);
             self.sniffed.advance(n);
             if self.sniffed.is_empty() {
                 self.sniffed = Bytes::new();
             }
-            self.life.read();
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
@@ -122,7 +122,7 @@ impl AsyncRead for Wire {
             Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         };
         if buf.filled().len() > before {
-            self.life.read();
+            self.life.read(&buf.filled()[before..]);
         }
         result
     }

@@ -210,8 +210,31 @@ fn trail(headers: &mut HeaderMap, proof: &Proof, host: &HeaderValue, trusted_pro
     }
     add_to(headers, FORWARDED, &forwarded);
     add_to(headers, X_FORWARDED_FOR, &proof.address);
-    headers.entry(X_FORWARDED_PROTO).or_insert(HeaderValue::from_static(proof.scheme()));
-    headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.clone());
+    keep_if(headers, X_FORWARDED_PROTO, is_scheme, || HeaderValue::from_static(proof.scheme()));
+    keep_if(headers, X_FORWARDED_HOST, is_host, || host.clone());
+}
+
+/// Keeps what a proxy said, as one line, if every item of it is well formed; otherwise ours takes its place.
+fn keep_if(headers: &mut HeaderMap, name: HeaderName, good: fn(&[u8]) -> bool, ours: impl FnOnce() -> HeaderValue) {
+    let mut items = headers.get_all(&name).iter().flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let good = headers.contains_key(&name) && items.all(|item| good(item.trim_ascii()));
+    if !good {
+        headers.insert(name, ours());
+    } else if headers.get_all(&name).iter().nth(1).is_some()
+        && let Some(joined) = join(headers.get_all(&name).iter(), b", ")
+    {
+        headers.insert(name, joined);
+    }
+}
+
+fn is_scheme(item: &[u8]) -> bool {
+    item.eq_ignore_ascii_case(b"http") || item.eq_ignore_ascii_case(b"https")
+}
+
+/// A name or address with an optional port, and nothing that another reader could take for more.
+fn is_host(item: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(byte);
+    item.iter().all(plain) && http::uri::Authority::try_from(item).is_ok()
 }
 
 /// Adds to a list field, as one line: many readers look at the first line only.
@@ -406,6 +429,26 @@ mod tests {
         );
         assert!(sent.contains(&"x-forwarded-for: 198.51.100.1, 10.0.0.9, 192.0.2.7".to_owned()), "{sent:?}");
         assert!(!sent.iter().any(|line| line.starts_with("x-real-ip")));
+    }
+
+    #[test]
+    fn what_a_trusted_proxy_says_is_kept_only_if_it_is_well_formed() {
+        for (proto, host, kept_proto, kept_host) in [
+            ("http", "www.shop.example:8443", "http", "www.shop.example:8443"),
+            ("HTTPS", "[2001:db8::1]", "HTTPS", "[2001:db8::1]"),
+            ("https, http", "a.example, b.example", "https, http", "a.example, b.example"),
+            ("javascript", "a.example/evil", "https", "shop.example"),
+            ("https;x", "a@b.example", "https", "shop.example"),
+            ("", "", "https", "shop.example"),
+            ("http,", "a.example\t<script>", "https", "shop.example"),
+        ] {
+            let sent = sent(&[("X-Forwarded-Proto", proto), ("X-Forwarded-Host", host)], true);
+            for kept in [format!("x-forwarded-proto: {kept_proto}"), format!("x-forwarded-host: {kept_host}")] {
+                assert!(sent.contains(&kept), "{kept} in {sent:?}");
+            }
+        }
+        let several = sent(&[("X-Forwarded-Proto", "https"), ("X-Forwarded-Proto", "http")], true);
+        assert!(several.contains(&"x-forwarded-proto: https, http".to_owned()), "{several:?}");
     }
 
     #[test]

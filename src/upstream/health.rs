@@ -29,10 +29,12 @@ const LOOK: Duration = Duration::from_millis(100);
 const AT_ONCE: usize = 64;
 
 /// Probes the servers of whatever law is in force, until `stop` becomes true or its sender is gone. Servers without a health check
-/// count as up.
+/// count as up. Whenever another law is in force, what its upstreams need is read first, away from the request path; what was there
+/// when this began is the caller's to prepare.
 pub async fn watch(reach: Arc<Reach>, in_force: Swap<InForce>, mut stop: watch::Receiver<bool>) {
     let mut due: HashMap<Server, Instant> = HashMap::new();
     let mut running = FuturesUnordered::new();
+    let mut prepared = in_force.load();
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -42,6 +44,10 @@ pub async fn watch(reach: Arc<Reach>, in_force: Swap<InForce>, mut stop: watch::
             Some((server, well)) = running.next(), if !running.is_empty() => judge(&reach, &server, well),
             _ = looks.tick() => {
                 let law = in_force.load();
+                if !Arc::ptr_eq(&law, &prepared) {
+                    prepare(&reach, &law).await;
+                    prepared = law.clone();
+                }
                 let now = Instant::now();
                 due.retain(|server, _| law.rules.upstreams.iter().any(|upstream| upstream.servers.contains(server)));
                 for (at, upstream) in law.rules.upstreams.iter().enumerate() {
@@ -59,6 +65,14 @@ pub async fn watch(reach: Arc<Reach>, in_force: Swap<InForce>, mut stop: watch::
                 }
             }
         }
+    }
+}
+
+async fn prepare(reach: &Arc<Reach>, law: &Arc<InForce>) {
+    let (reach, law) = (reach.clone(), law.clone());
+    match tokio::task::spawn_blocking(move || reach.prepare(&law.rules.upstreams)).await {
+        Ok(faults) => faults.iter().for_each(|fault| tracing::error!(%fault, "an upstream cannot be reached over TLS")),
+        Err(panicked) => tracing::error!(%panicked, "certificate authorities were not read"),
     }
 }
 
@@ -125,5 +139,47 @@ async fn beside<T>(connection: impl Future, reply: impl Future<Output = T>) -> O
         biased;
         reply = &mut reply => Some(reply),
         _ = &mut connection => tokio::time::timeout(Duration::ZERO, reply).await.ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Moment;
+    use crate::rules::source::Sources;
+    use crate::rules::{compile, ruleset::Protocol};
+
+    fn law(generation: u64, upstream: &str) -> Arc<InForce> {
+        let sites =
+            format!("[[site]]\nhosts = [\"shop.example\"]\nupstream = \"shop\"\n[upstreams.shop]\n{upstream}\n");
+        let compiled = compile(&Sources::from_texts(vec![("sites.toml".to_owned(), sites)]));
+        let rules = compiled.rules.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics));
+        Arc::new(InForce { generation, rules: Arc::new(rules), installed: Moment::default() })
+    }
+
+    #[tokio::test]
+    async fn what_a_new_law_trusts_is_read_before_a_request_needs_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("authorities.pem");
+        let made = rcgen::generate_simple_self_signed(vec!["shop.example".to_owned()]).expect("made");
+        std::fs::write(&file, made.cert.pem()).expect("written");
+        let in_force = Swap::new(law(1, "servers = [\"http://127.0.0.1:1\"]"));
+        let reach = Reach::new();
+        let (_stop, stopped) = watch::channel(false);
+        let watching = watch(reach.clone(), in_force.clone(), stopped);
+        let trusts = |reach: &Reach| reach.trusts(Some(&file), Protocol::Auto).is_some();
+        let installing = async {
+            tokio::task::yield_now().await;
+            assert!(!trusts(&reach));
+            let upstream = format!("servers = [\"https://127.0.0.1:1\"]\nca = \"{}\"", file.display());
+            in_force.store(law(2, &upstream));
+            while !trusts(&reach) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = watching => panic!("the prober ended"),
+            () = installing => {}
+        }
     }
 }

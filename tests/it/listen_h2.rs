@@ -168,6 +168,61 @@ async fn flood(gate: &Gate, most: u32, mut next: impl FnMut(u32) -> Vec<u8>) -> 
     most
 }
 
+/// A frame that came: kind, flags, stream, payload.
+async fn heard(stream: &mut TcpStream) -> (u8, u8, u32, Vec<u8>) {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.expect("a frame");
+    let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+    stream.read_exact(&mut payload).await.expect("a payload");
+    (head[3], head[4], u32::from_be_bytes([head[5], head[6], head[7], head[8]]), payload)
+}
+
+#[test]
+fn a_stream_that_nobody_reads_is_reset_and_its_connection_goes_on() {
+    run(async {
+        let big = 16 << 20;
+        let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {big}\r\n\r\n").into_bytes();
+        answer.resize(answer.len() + big, b'a');
+        let bounds = Bounds {
+            body_idle: Duration::from_millis(200),
+            body_grace: Duration::from_millis(400),
+            ..Bounds::default()
+        };
+        // A window that is shut, and one that takes a byte and no more.
+        for window in [0, 1_u32] {
+            let fake = scripted(vec![vec![Step::Read, Step::Write(answer.clone())]]).await;
+            let gate = start(Plan { bounds, ..plan(&[fake.address]) });
+            let mut stream = TcpStream::connect(gate.address).await.expect("connects");
+            let mut settings = vec![0, 4];
+            settings.extend(window.to_be_bytes());
+            stream.write_all(PREFACE).await.expect("written");
+            stream.write_all(&frame(4, 0, 0, &settings)).await.expect("written");
+            stream.write_all(&frame(1, 5, 1, &get("/big"))).await.expect("written");
+            loop {
+                match heard(&mut stream).await {
+                    (3, _, 1, _) => break,
+                    // Bytes flow: whatever comes is answered with a ping.
+                    (4, 0, 0, _) => stream.write_all(&frame(4, 1, 0, &[])).await.expect("written"),
+                    (7, ..) => panic!("the connection ends instead of the stream"),
+                    _ => stream.write_all(&frame(6, 1, 0, &[0; 8])).await.expect("written"),
+                }
+            }
+            until(|| *fake.ended.borrow() == 1).await;
+            stream.write_all(&frame(1, 5, 3, &get("/two"))).await.expect("written");
+            stream.write_all(&frame(8, 0, 3, &1000_u32.to_be_bytes())).await.expect("written");
+            let mut body = Vec::new();
+            while body.len() < 8 {
+                match heard(&mut stream).await {
+                    (0, _, 3, payload) => body.extend(payload),
+                    (3, ..) | (7, ..) => panic!("the next stream was ended"),
+                    _ => {}
+                }
+            }
+            assert_eq!(body, b"GET /two");
+        }
+    });
+}
+
 #[test]
 fn a_reset_flood_ends_and_costs_the_upstream_little() {
     run(async {

@@ -6,6 +6,7 @@ mod actions;
 mod cli;
 mod edge;
 mod floors;
+mod framing;
 mod hostile;
 mod hostile_sessions;
 mod identity;
