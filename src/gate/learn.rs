@@ -4,6 +4,8 @@
 //! nothing. A sign-in is judged a second time here, when the password was right: a session that falls short is opened only
 //! as far as its step-up, and one that may not be opened at all is not handed out.
 
+use std::sync::Arc;
+
 use http::header::{HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use smallvec::SmallVec;
@@ -16,6 +18,7 @@ use super::notice::Reader;
 use super::record::Record;
 use super::said::Said;
 use super::step_up;
+use crate::clock::Moment;
 use crate::confidence::Reading;
 use crate::identity::session::{self, Begun};
 use crate::judge::decision::{Hold, Outcome, Stage};
@@ -24,9 +27,9 @@ use crate::judge::judge;
 use crate::judge::signals::Gap;
 use crate::judge::signals::authentication::Proof;
 use crate::judge::signals::device::Standing;
-use crate::memory::SessionFacts;
+use crate::memory::{Memory, SessionFacts};
 use crate::rules::ruleset::{Journey, Level};
-use crate::subject::Session;
+use crate::subject::{Account, Device, Network, Session};
 
 /// Learns from one answer of the upstream.
 ///
@@ -240,14 +243,7 @@ fn step_up_answered(gate: &Gate, context: &Context<'_>, issued: &Issued, status:
 }
 
 /// A proof was given in this session.
-fn proved(
-    gate: &Gate,
-    context: &Context<'_>,
-    issued: &Issued,
-    level: Level,
-    at: crate::clock::Moment,
-    record: &mut Record,
-) {
+fn proved(gate: &Gate, context: &Context<'_>, issued: &Issued, level: Level, at: Moment, record: &mut Record) {
     let Some(session) = continued(context, issued) else { return };
     let memory = &gate.shared.memory;
     let rules = context.prepared.rules();
@@ -275,9 +271,16 @@ fn session_ended(gate: &Gate, context: &Context<'_>, record: &mut Record) {
 }
 
 fn observe(gate: &Gate, context: &Context<'_>, observation: Observation) {
-    let (memory, now) = (&gate.shared.memory, context.now);
-    let account = context.account.known();
-    let device = context.device.known();
+    let (account, device) = (context.account.known(), context.device.known());
+    observe_for(&gate.shared.memory, (account, device, context.network), observation, context.now);
+}
+
+fn observe_for(
+    memory: &Memory,
+    (account, device, network): (Option<Account>, Option<Device>, Network),
+    observation: Observation,
+    now: Moment,
+) {
     // A customer's own typing errors say nothing about a place.
     let known = account.and_then(|account| memory.accounts.read(account.bits()));
     let trusted = device.is_some_and(|device| {
@@ -292,5 +295,60 @@ fn observe(gate: &Gate, context: &Context<'_>, observation: Observation) {
     if let Some(device) = device {
         memory.devices.update(device.bits(), now, |bucket| bucket.observe(Shared::Device, observation, now));
     }
-    memory.networks.update(context.network.bits(), now, |bucket| bucket.observe(Shared::Network, observation, now));
+    memory.networks.update(network.bits(), now, |bucket| bucket.observe(Shared::Network, observation, now));
+}
+
+/// A sign-in whose client goes before the answer comes. The application goes on with it, so it is taken for the worst that it can
+/// be: the password was wrong, and the session that it came with is open only as far as its step-up. Otherwise guessing would
+/// cost nothing to whoever hangs up in time, and a session that the application keeps would be opened unjudged.
+#[derive(Debug)]
+#[must_use = "dropping it is what a client that has gone leaves behind"]
+pub struct Unheard {
+    memory: Arc<Memory>,
+    who: (Option<Account>, Option<Device>, Network),
+    sessions: SmallVec<[Session; 2]>,
+    facts: Option<SessionFacts>,
+    now: Moment,
+    heard: bool,
+}
+
+impl Unheard {
+    /// Of a sign-in that is about to be sent on; none for anything else.
+    pub fn of(gate: &Gate, context: &Context<'_>) -> Option<Self> {
+        let rules = context.prepared.rules();
+        rules.journey(context.journey?).succeeds_on.as_ref()?;
+        let (account, device) = (context.account.known(), context.device.known());
+        let sessions = if context.detached { SmallVec::new() } else { context.brought.clone() };
+        let facts = rules
+            .weakest_level()
+            .map(|level| SessionFacts::begin(account, device, context.network, rules, level, true, context.now));
+        Some(Self {
+            memory: gate.shared.memory.clone(),
+            who: (account, device, context.network),
+            sessions,
+            facts,
+            now: context.now,
+            heard: false,
+        })
+    }
+
+    /// The upstream has answered, or failed to.
+    pub fn heard(mut self) {
+        self.heard = true;
+    }
+}
+
+impl Drop for Unheard {
+    fn drop(&mut self) {
+        if self.heard {
+            return;
+        }
+        if let Some(facts) = self.facts {
+            for session in &self.sessions {
+                self.memory.sessions.put(session.bits(), self.now, facts);
+            }
+        }
+        let (_, device, network) = self.who;
+        observe_for(&self.memory, self.who, Observation::SignInFailed { device, network }, self.now);
+    }
 }

@@ -76,7 +76,9 @@ async fn walk(
 
     let request = context.outgoing(peer, head, body, record);
     record.dispatched(context.upstream);
+    let unheard = learn::Unheard::of(gate, context);
     let answered = upstream::forward(&gate.pools, clearance, slot, law, request).await;
+    unheard.into_iter().for_each(learn::Unheard::heard);
     record.answered();
     let mut response = answered.map_err(|failure| Own::Fault(failure.into()))?.map(Body::Passed);
     let said = Said::read(&response_headers(response.headers_mut()));

@@ -383,3 +383,34 @@ async fn a_held_attempt_does_not_tell_whether_the_account_exists() {
         assert_eq!(shapes[0], shapes[1]);
     }
 }
+
+#[tokio::test]
+async fn hanging_up_before_the_answer_does_not_make_a_sign_in_unseen() {
+    let (arrived, arrival) = std::sync::mpsc::channel();
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let (arrived, gone) = (std::sync::Mutex::new(arrived), std::sync::Mutex::new(gone));
+    let rig = rig(move |seen| match seen.uri.path() {
+        "/login" => {
+            arrived.lock().unwrap().send(()).unwrap();
+            let _ = gone.lock().unwrap().recv();
+            answer(303, &[])
+        }
+        _ => answer(200, &[]),
+    });
+    let body = "email=ada&password=right";
+    let head = format!(
+        "POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: sid=kept\r\nContent-Length: {}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = tokio::net::TcpStream::connect(rig.weir().addresses[1]).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes()).await.unwrap();
+    arrival.recv().unwrap();
+    drop(stream);
+    while !rig.lines.text().contains("client_gone") {
+        tokio::task::yield_now().await;
+    }
+    go.send(()).unwrap();
+    let (_, cookies) = with_cookies(&rig, &rig.client(Protocol::H1), "/account", &["sid=kept"]).await;
+    assert!(!cookies.contains("kept"), "the application signed it in: {cookies}");
+}
