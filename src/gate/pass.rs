@@ -28,7 +28,8 @@ pub async fn pass(gate: &Gate, peer: &Peer, request: Request<Inflow>) -> Respons
     let mut context = match Context::read(gate, &prepared, peer, &head, &uri, now, &mut record) {
         Ok(context) => context,
         Err(fault) => {
-            return answer::own(&prepared, None, Own::Fault(fault), reader, origin.as_ref(), record);
+            let site = context::site(&prepared, peer, &head);
+            return answer::own(&prepared, site, Own::Fault(fault), reader, origin.as_ref(), record);
         }
     };
     let site = Some(context.site);

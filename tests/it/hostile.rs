@@ -249,6 +249,13 @@ async fn a_method_cannot_be_disguised_as_another() {
         // Where no journey guards, what a form says is the application's own business.
         assert_eq!(client.send("POST", "/notes", &[form], "_method=DELETE").await.status, StatusCode::OK);
     }
+    let preflight = [
+        ("origin", "https://app.example"),
+        ("access-control-request-method", "POST"),
+        ("x-http-method-override", "DELETE"),
+    ];
+    let disguised = rig.client(Protocol::H2).send("OPTIONS", "/account/address", &preflight, "").await;
+    assert_eq!(disguised.status, StatusCode::BAD_REQUEST, "no browser's preflight carries a field of its own");
     let chunked = "POST /account/address HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/x-www-form-urlencoded\r\n\
                    Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n7\r\n_method\r\n7\r\n=DELETE\r\n0\r\n\r\n";
     assert!(raw(&rig, chunked).await.starts_with("HTTP/1.1 400"));

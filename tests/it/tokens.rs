@@ -209,6 +209,9 @@ async fn no_forged_token_is_believed() {
                 assert!(!answer.text().contains("signature") && !answer.text().contains("issuer"), "{}", answer.text());
             }
         }
+        let app = [("authorization", "Bearer junk"), ("origin", "https://app.example")];
+        let told = client.send("GET", "/balance", &app, "").await;
+        assert_eq!(told.header("access-control-allow-origin"), "https://app.example", "the app can read why");
         let twice = [("authorization", &*format!("Bearer {}", issuer.token(&usual()))), ("authorization", "Bearer x")];
         assert_eq!(client.send("GET", "/balance", &twice, "").await.status, StatusCode::UNAUTHORIZED);
         assert_eq!(rig.upstream.seen().len(), before, "nothing went on");

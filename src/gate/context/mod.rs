@@ -125,6 +125,9 @@ impl<'a> Context<'a> {
         let target = target::read(uri.path()).map_err(|_| Fault::AmbiguousTarget)?;
 
         let preflight = is_preflight(&head.method, &head.headers);
+        if preflight && method::overrides(head) {
+            return Err(Fault::MethodOverride);
+        }
         let found = if preflight { Found::Unlisted } else { rules.routes.find(head.method.as_str(), &target) };
         let (journey, marks, canonical) = match found {
             Found::Unlisted => (None, Marks::default(), None),
@@ -379,6 +382,12 @@ impl<'a> Context<'a> {
         let who = self.account.known().map_or_else(|| self.client_key(gate), Account::bits);
         gate.shared.names.key(&[b"turn", &who.to_le_bytes(), &journey.to_le_bytes()])
     }
+}
+
+/// The site that a request is for, also one that cannot be served: an app of another origin may then read why.
+pub fn site<'a>(prepared: &'a Prepared, peer: &Peer, head: &request::Parts) -> Option<&'a Site> {
+    let authority = host::agree(head, peer.scheme).ok()?;
+    prepared.rules().sites.find(&authority.host)
 }
 
 /// The stronger proof; of two alike the fresher. A held session stays held until its proof.
