@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use serde_json::json;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use self::beside::Beside;
@@ -241,26 +242,6 @@ impl Weir {
         Ok(running)
     }
 
-    /// Waits for SIGTERM or SIGINT. SIGHUP reads rules and certificates again.
-    ///
-    /// # Errors
-    /// When signals cannot be listened for.
-    pub fn wait_for_signal(&self) -> io::Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Builder::new_current_thread().enable_all().build()?.block_on(async {
-            let mut hang_up = signal(SignalKind::hangup())?;
-            let mut terminate = signal(SignalKind::terminate())?;
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            loop {
-                tokio::select! {
-                    _ = hang_up.recv() => self.reload(),
-                    _ = terminate.recv() => return Ok(()),
-                    _ = interrupt.recv() => return Ok(()),
-                }
-            }
-        })
-    }
-
     /// Reads the rule files and the certificates again.
     pub fn reload(&self) {
         self.law.reload();
@@ -293,6 +274,44 @@ impl Weir {
         drop(self.listed.take());
         let _ = fs::remove_file(&self.socket);
         Drained { cut }
+    }
+}
+
+/// The signals that end or reload a process.
+#[derive(Debug)]
+pub struct Signals {
+    runtime: Runtime,
+    hang_up: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens for signals from now on: before anything is started, so that none of them ends the process half-way.
+    ///
+    /// # Errors
+    /// When signals cannot be listened for.
+    pub fn open() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let inside = runtime.enter();
+        let hang_up = signal(SignalKind::hangup())?;
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        drop(inside);
+        Ok(Self { runtime, hang_up, terminate, interrupt })
+    }
+
+    /// Waits for SIGTERM or SIGINT. SIGHUP reads rules and certificates again.
+    pub fn wait(&mut self, weir: &Weir) {
+        self.runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    _ = self.hang_up.recv() => weir.reload(),
+                    _ = self.terminate.recv() => return,
+                    _ = self.interrupt.recv() => return,
+                }
+            }
+        });
     }
 }
 

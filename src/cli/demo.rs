@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::say::{say, say_line};
 use super::{DemoArguments, color, log_to_stderr, run};
-use crate::app::{Options, Weir};
+use crate::app::{Options, Signals, Weir};
 use crate::demo::{rules, running, welcome};
 use crate::rules::ruleset::Server;
 use crate::settings::{Listener, Tls};
@@ -18,6 +18,7 @@ use crate::telemetry::lines::Destination;
 
 pub fn demo(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
     log_to_stderr(EnvFilter::new(if arguments.quiet { "error" } else { "warn" }))?;
+    let signals = Signals::open().context("listening for signals")?;
     let home = Home::make()?;
     let rules = match &arguments.rules {
         Some(dir) => dir.clone(),
@@ -66,7 +67,7 @@ pub fn demo(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
         };
         say(&welcome::text(&place, color(&std::io::stdout())))?;
     }
-    let code = run::until_stopped(weir)?;
+    let code = run::until_stopped(weir, signals);
     if let Some(shop) = shop {
         shop.stop();
     }

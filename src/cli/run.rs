@@ -2,17 +2,20 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
+
 use super::{RunArguments, color, log_to_stderr};
-use crate::app::{Options, StartError, Weir};
+use crate::app::{Options, Signals, StartError, Weir};
 
 pub fn run(arguments: RunArguments) -> anyhow::Result<ExitCode> {
     log_to_stderr(arguments.log)?;
+    let signals = Signals::open().context("listening for signals")?;
     let weir = match Weir::start(Options::from_rules(&arguments.rules)) {
         Ok(weir) => weir,
         Err(error) => return Ok(explain(&error)),
     };
     announce(&weir);
-    until_stopped(weir)
+    Ok(until_stopped(weir, signals))
 }
 
 /// Says why Weir did not start, and gives the exit code for it.
@@ -35,19 +38,19 @@ pub fn explain(error: &StartError) -> ExitCode {
 }
 
 /// Serves until SIGTERM or SIGINT, reloading on SIGHUP; then drains.
-pub fn until_stopped(weir: Weir) -> anyhow::Result<ExitCode> {
-    weir.wait_for_signal()?;
+pub fn until_stopped(weir: Weir, mut signals: Signals) -> ExitCode {
+    signals.wait(&weir);
     tracing::info!("stopping: requests in flight are finished, no new connections are taken");
     let drained = weir.stop();
     if drained.cut == 0 {
-        return Ok(ExitCode::SUCCESS);
+        return ExitCode::SUCCESS;
     }
     let cut = match drained.cut {
         1 => "1 connection was".to_owned(),
         count => format!("{count} connections were"),
     };
     eprintln!("weir: {cut} still busy when the time for draining was over (drain in gateway.toml)");
-    Ok(ExitCode::from(4))
+    ExitCode::from(4)
 }
 
 fn announce(weir: &Weir) {

@@ -15,6 +15,8 @@ mod law;
 mod listen;
 mod listen_h2;
 mod memory;
+mod metrics;
+mod notices;
 mod rules;
 mod shop;
 mod sign_in;

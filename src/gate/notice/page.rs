@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use minijinja::{Environment, context};
 
 use super::{Exit, Notice};
+use crate::clock::Moment;
 use crate::rules::ruleset::Otherwise;
 
 static PAGES: LazyLock<Environment<'static>> = LazyLock::new(|| {
@@ -37,7 +38,8 @@ pub fn render(notice: &Notice, request_id: &str) -> String {
                     phone => contact.phone.as_deref(),
                     relay => contact.relay.as_deref(),
                     chat => contact.chat.as_deref(),
-                    hours => contact.hours.as_deref(),
+                    hours => contact.hours.as_deref().map(hours_in_words),
+                    opens => contact.opens.map(|opens| opening(opens, contact.hours.as_deref().unwrap_or_default())),
                     otherwise,
                     address => address.map(|address| &**address),
                 });
@@ -61,6 +63,53 @@ pub fn render(notice: &Notice, request_id: &str) -> String {
     })
 }
 
+/// "Monday 23 November, 08:00 (London time)": when help opens again, on its own clock.
+fn opening(opens: Moment, hours: &str) -> String {
+    let seconds = i64::try_from(opens.unix_seconds()).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX);
+    let zone = zone(hours).unwrap_or("UTC");
+    match time.in_tz(zone) {
+        Ok(there) => format!("{} ({})", there.strftime("%A %-d %B, %H:%M"), zone_in_words(zone)),
+        Err(_) => time.strftime("%A %-d %B, %H:%M (UTC)").to_string(),
+    }
+}
+
+/// Opening hours as people write them: "every day 08:00-20:00 (London time)".
+fn hours_in_words(written: &str) -> String {
+    const DAYS: [(&str, &str); 7] = [
+        ("Mo", "Monday"),
+        ("Tu", "Tuesday"),
+        ("We", "Wednesday"),
+        ("Th", "Thursday"),
+        ("Fr", "Friday"),
+        ("Sa", "Saturday"),
+        ("Su", "Sunday"),
+    ];
+    let zone = zone(written);
+    let spans = zone.map_or(written, |zone| written[..written.len() - zone.len()].trim_end());
+    let mut words = spans.replace("24/7", "at all hours").replace("Mo-Su", "every day");
+    for (short, day) in DAYS {
+        words = words.replace(&format!("{short}-"), &format!("{day} to ")).replace(short, day);
+    }
+    match zone {
+        Some(zone) => format!("{words} ({})", zone_in_words(zone)),
+        None => words,
+    }
+}
+
+/// The time zone at the end of written hours.
+fn zone(hours: &str) -> Option<&str> {
+    hours.rsplit(' ').next().filter(|last| last.starts_with(|first: char| first.is_ascii_alphabetic()))
+}
+
+/// "Europe/London" as "London time".
+fn zone_in_words(zone: &str) -> String {
+    match zone.rsplit_once('/') {
+        Some((_, city)) => format!("{} time", city.replace('_', " ")),
+        None => zone.to_owned(),
+    }
+}
+
 /// In words: how long a handoff's reference holds ([`crate::gate::handoff::HOLDS`]).
 const HANDOFF_HOLDS: &str = "24 hours";
 
@@ -80,7 +129,20 @@ pub(super) fn span(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::span;
+    use super::{hours_in_words, opening, span};
+    use crate::clock::Moment;
+
+    #[test]
+    fn hours_are_said_in_words_and_on_the_clock_of_the_help() {
+        assert_eq!(hours_in_words("Mo-Su 08:00-20:00 Europe/London"), "every day 08:00-20:00 (London time)");
+        assert_eq!(hours_in_words("Mo-Fr 09:00-17:00 UTC"), "Monday to Friday 09:00-17:00 (UTC)");
+        assert_eq!(
+            hours_in_words("Mo-Fr 08:00-20:00; Sa 09:00-13:00 America/New_York"),
+            "Monday to Friday 08:00-20:00; Saturday 09:00-13:00 (New York time)"
+        );
+        let summer = Moment::from_unix_seconds(1_783_321_200);
+        assert_eq!(opening(summer, "Mo-Su 08:00-20:00 Europe/London"), "Monday 6 July, 08:00 (London time)");
+    }
 
     #[test]
     fn a_time_to_come_back_is_never_shorter_than_promised() {

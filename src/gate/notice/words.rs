@@ -105,7 +105,12 @@ impl Notice {
 
     /// A `[[refuse]]` refuses.
     pub fn refused(status: StatusCode) -> Self {
-        Self::plain(status, "refused", "This address is not available", "There is nothing for you to do here.")
+        Self::plain(
+            status,
+            "refused",
+            "This address is not available",
+            "Nothing that you need is kept here. If a link on our own pages brought you here, please tell us.",
+        )
     }
 
     /// Weir itself failed.

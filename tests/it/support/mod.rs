@@ -168,6 +168,14 @@ impl Drop for Rig {
     }
 }
 
+/// Holds a text that people or machines rely on to its file in `tests/it/golden`.
+pub fn golden(name: &str, text: &str) {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden");
+    insta::with_settings!({ snapshot_path => golden, prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
 pub fn server(address: SocketAddr) -> Server {
     Server { tls: false, host: address.ip().to_string().into(), port: address.port() }
 }
