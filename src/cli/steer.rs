@@ -99,7 +99,7 @@ fn table(document: &Value) -> String {
     row("rollback", law["before"].as_str().map_or("nothing to go back to".to_owned(), |before| format!("to {before}")));
     let rooms = &document["rooms"];
     row("connections", text(&rooms["connections"]));
-    row("remembered", format!("{} accounts, {} sessions", rooms["accounts"], rooms["sessions"]));
+    row("remembered", format!("accounts: {}, sessions: {}", rooms["accounts"], rooms["sessions"]));
     for upstream in rooms["upstreams"].as_array().into_iter().flatten() {
         let servers: Vec<String> = upstream["servers"]
             .as_array()

@@ -17,6 +17,7 @@ mod listen_h2;
 mod memory;
 mod metrics;
 mod notices;
+mod readme;
 mod rules;
 mod shop;
 mod sign_in;
