@@ -87,9 +87,16 @@ fn hours_in_words(written: &str) -> String {
     ];
     let zone = zone(written);
     let spans = zone.map_or(written, |zone| written[..written.len() - zone.len()].trim_end());
-    let mut words = spans.replace("24/7", "at all hours").replace("Mo-Su", "every day");
-    for (short, day) in DAYS {
-        words = words.replace(&format!("{short}-"), &format!("{day} to ")).replace(short, day);
+    let mut words = String::new();
+    for piece in
+        spans.replace("24/7", "at all hours").replace("Mo-Su", "every day").split_inclusive([' ', '-', ',', ';'])
+    {
+        let end = piece.trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
+        match DAYS.iter().find(|(short, _)| *short == &piece[..piece.len() - end.len()]) {
+            Some((_, day)) if end == "-" => words += &format!("{day} to "),
+            Some((_, day)) => words += &format!("{day}{end}"),
+            None => words += piece,
+        }
     }
     match zone {
         Some(zone) => format!("{words} ({})", zone_in_words(zone)),
