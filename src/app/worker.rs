@@ -33,6 +33,7 @@ const fn bounds(settings: &Settings) -> listen::Bounds {
         handshake: times.handshake,
         head: times.head,
         idle: times.idle,
+        rest: listen::Bounds::REST,
         body_idle: times.body_idle,
         body_rate: times.body_rate_bytes_per_second,
         body_grace: times.body_grace,

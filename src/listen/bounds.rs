@@ -25,6 +25,8 @@ pub struct Bounds {
     pub head: Duration,
     /// Between two requests, and for an HTTP/2 connection without streams.
     pub idle: Duration,
+    /// How long an idle HTTP/1.1 connection keeps the memory that serving needs, before nothing but its socket is left.
+    pub rest: Duration,
     /// Between two pieces of a request's body, and for an answer that the client does not read.
     pub body_idle: Duration,
     /// The mean rate that a body must keep once the grace is used up, in both directions.
@@ -35,6 +37,11 @@ pub struct Bounds {
     pub connection_age: Duration,
     /// How long connections may take to end when service ends.
     pub drain: Duration,
+}
+
+impl Bounds {
+    /// Long enough that a client with a page to load is never at rest.
+    pub const REST: Duration = Duration::from_secs(1);
 }
 
 impl Default for Bounds {
@@ -50,6 +57,7 @@ impl Default for Bounds {
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(15),
             idle: Duration::from_secs(60),
+            rest: Self::REST,
             body_idle: Duration::from_secs(30),
             body_rate: 256,
             body_grace: Duration::from_secs(30),

@@ -114,6 +114,7 @@ where
 
 /// Waits for the next request with nothing but the socket. False when service ends first.
 async fn rest<F>(stream: &Stream, life: &Life, ward: &Ward<F>) -> Result<bool, Ended> {
+    let _resting = ward.doors.rest();
     poll_fn(|cx| {
         life.watch(cx.waker());
         if stream.poll_come(cx).is_ready() {

@@ -28,6 +28,8 @@ struct Counts {
     per_address: usize,
     inside: AtomicUsize,
     turned: AtomicUsize,
+    resting: AtomicUsize,
+    starved: AtomicUsize,
     keys: RandomState,
     shards: Box<[Mutex<HashMap<IpAddr, usize>>]>,
 }
@@ -40,6 +42,8 @@ impl Doors {
             per_address,
             inside: AtomicUsize::new(0),
             turned: AtomicUsize::new(0),
+            resting: AtomicUsize::new(0),
+            starved: AtomicUsize::new(0),
             keys: RandomState::new(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
         }))
@@ -79,11 +83,40 @@ impl Doors {
     pub fn turned(&self) -> usize {
         self.0.turned.load(Ordering::Relaxed)
     }
+
+    /// Connections inside that have been silent for a while and hold nothing but their socket.
+    pub fn resting(&self) -> usize {
+        self.0.resting.load(Ordering::Relaxed)
+    }
+
+    /// How often nobody could be let in because the process had no descriptors left.
+    pub fn starved(&self) -> usize {
+        self.0.starved.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn starve(&self) {
+        self.0.starved.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection inside rests until the guard is dropped.
+    pub(super) fn rest(&self) -> Resting<'_> {
+        self.0.resting.fetch_add(1, Ordering::Relaxed);
+        Resting(self)
+    }
 }
 
 impl Counts {
     fn shard(&self, address: &IpAddr) -> &Mutex<HashMap<IpAddr, usize>> {
         &self.shards[self.keys.hash_one(address) as usize % SHARDS]
+    }
+}
+
+/// One connection at rest.
+pub(super) struct Resting<'a>(&'a Doors);
+
+impl Drop for Resting<'_> {
+    fn drop(&mut self) {
+        self.0.0.resting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -12,8 +12,6 @@ use super::bounds::Bounds;
 use super::lines::Lines;
 use crate::alarm::{Alarm, Alarms};
 
-/// How long an HTTP/1.1 connection waits for its next request before it gives back the memory that serving needs.
-const REST: Duration = Duration::from_secs(1);
 /// How long a client that is still sending may take to notice its answer.
 const LEAVE: Duration = Duration::from_secs(1);
 
@@ -193,7 +191,7 @@ impl Life {
             self.phase.set(Phase::Waiting);
             self.rests.set(false);
             let idle = self.bounds.idle;
-            self.alarm.set(if self.several.get() { idle } else { idle.min(REST) });
+            self.alarm.set(if self.several.get() { idle } else { idle.min(self.bounds.rest) });
         }
     }
 
@@ -210,7 +208,7 @@ impl Life {
     /// The second part of waiting begins.
     pub fn rest(&self) {
         self.rests.set(true);
-        self.alarm.set(self.bounds.idle.saturating_sub(REST));
+        self.alarm.set(self.bounds.idle.saturating_sub(self.bounds.rest));
     }
 
     /// A request has a body that is to be read.

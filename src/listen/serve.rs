@@ -52,7 +52,7 @@ pub(super) struct Ward<F> {
     pub h1: http1::Builder,
     pub draining: Cell<bool>,
     pub cut: Cell<bool>,
-    doors: Doors,
+    pub doors: Doors,
     open: Cell<usize>,
     left: Notify,
 }
@@ -184,6 +184,7 @@ async fn accept<F, Fut, B>(
             Err(cause) if is_the_clients(&cause) => {}
             Err(cause) => {
                 // Out of descriptors or memory: accepting again at once would spin, and connections that end make room.
+                ward.doors.starve();
                 if breather == BREATHER.0 {
                     tracing::error!(%cause, address = %here, "cannot accept; resting and trying again");
                 }

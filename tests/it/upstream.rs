@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -30,8 +30,12 @@ fn impatient(servers: &[SocketAddr]) -> Plan {
 }
 
 async fn asked_of(script: Vec<Step>, request: &str) -> (Option<Seen>, Fake) {
+    asked_with(impatient, script, request).await
+}
+
+async fn asked_with(plan: fn(&[SocketAddr]) -> Plan, script: Vec<Step>, request: &str) -> (Option<Seen>, Fake) {
     let fake = scripted(vec![script]).await;
-    let gate = start(impatient(&[fake.address]));
+    let gate = start(plan(&[fake.address]));
     let mut client = gate.client().await;
     client.say(request).await;
     let seen = client.hear().await;
@@ -150,13 +154,14 @@ fn an_answer_that_is_none_is_502_and_late_is_504() {
             ("HTTP/1.1 100 Continue\r\n\r\n".to_owned(), Step::Hang, 504),
             ("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(50_000), Step::Hang, 502),
         ] {
-            let began = Instant::now();
             let short: String = answer.chars().take(60).collect();
-            let (seen, _) = asked_of(vec![Step::Read, Step::Write(answer.into_bytes()), end.clone()], GET).await;
+            // Only what comes late may wait for the clock; the rest is seen for what it is, however busy the machine.
+            let plan = if status == 504 { impatient } else { plan };
+            let script = vec![Step::Read, Step::Write(answer.into_bytes()), end.clone()];
+            let (seen, _) = asked_with(plan, script, GET).await;
             let seen = seen.expect("an answer");
             let text: String = seen.text().chars().take(60).collect();
             assert_eq!(seen.status, status, "{short:?} {end:?}: {text}");
-            assert!(began.elapsed() < Duration::from_secs(5), "{short:?}");
         }
     });
 }
