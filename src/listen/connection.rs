@@ -64,36 +64,14 @@ where
     B: Body<Data = Bytes> + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let Arrival { stream, remote, local, tls } = arrival;
     let life = Life::new(&ward.alarms, ward.bounds);
-    let (stream, sniffed, peer) = match tls {
-        Some(tls) => {
-            let stream = within(&life, &ward, tls.accept(stream)).await?.map_err(Ended::Tls)?;
-            let session = stream.get_ref().1;
-            let spoken = if session.alpn_protocol() == Some(b"h2") { Spoken::H2 } else { Spoken::H1 };
-            let mut peer = Peer::new(remote, local, Scheme::Https, spoken);
-            peer.sni = session.server_name().map(|name| name.to_ascii_lowercase().into());
-            peer.tls = match session.protocol_version() {
-                Some(rustls::ProtocolVersion::TLSv1_3) => Some("1.3"),
-                Some(rustls::ProtocolVersion::TLSv1_2) => Some("1.2"),
-                _ => None,
-            };
-            (Stream::Tls(Box::new(stream)), Bytes::new(), peer)
-        }
-        None => {
-            let mut stream = stream;
-            let (sniffed, spoken) = within(&life, &ward, sniff(&mut stream)).await?.map_err(Ended::Silent)?;
-            if sniffed.is_empty() {
-                return Ok(());
-            }
-            (Stream::Clear(stream), sniffed, Peer::new(remote, local, Scheme::Http, spoken))
-        }
-    };
+    // Boxed, as what follows: a resting connection does not hold the room that opening and serving need.
+    let Some(opened) = Box::pin(open(arrival, &life, &ward)).await? else { return Ok(()) };
+    let (stream, sniffed, peer) = opened;
     let spoken = peer.spoken;
     life.speaks(spoken == Spoken::H2);
     let peer = Rc::new(peer);
     let service = || Service { peer: peer.clone(), life: life.clone(), ward: ward.clone() };
-    // Boxed, so that a resting connection does not hold the room that serving needs.
     if spoken == Spoken::H2 {
         let io = TokioIo::new(Wire::new(stream, sniffed, life.clone()));
         let conversation = h2(&ward.bounds, Streams(life.clone())).serve_connection(io, service());
@@ -110,6 +88,27 @@ where
             return Ok(());
         }
     }
+}
+
+/// TLS, or the first bytes of clear text. Nothing when the client left without a word.
+async fn open<F>(arrival: Arrival, life: &Life, ward: &Ward<F>) -> Result<Option<(Stream, Bytes, Peer)>, Ended> {
+    let Arrival { mut stream, remote, local, tls } = arrival;
+    let Some(tls) = tls else {
+        let (sniffed, spoken) = within(life, ward, sniff(&mut stream)).await?.map_err(Ended::Silent)?;
+        let peer = Peer::new(remote, local, Scheme::Http, spoken);
+        return Ok((!sniffed.is_empty()).then_some((Stream::Clear(stream), sniffed, peer)));
+    };
+    let stream = within(life, ward, tls.accept(stream)).await?.map_err(Ended::Tls)?;
+    let session = stream.get_ref().1;
+    let spoken = if session.alpn_protocol() == Some(b"h2") { Spoken::H2 } else { Spoken::H1 };
+    let mut peer = Peer::new(remote, local, Scheme::Https, spoken);
+    peer.sni = session.server_name().map(|name| name.to_ascii_lowercase().into());
+    peer.tls = match session.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_3) => Some("1.3"),
+        Some(rustls::ProtocolVersion::TLSv1_2) => Some("1.2"),
+        _ => None,
+    };
+    Ok(Some((Stream::Tls(Box::new(stream)), Bytes::new(), peer)))
 }
 
 /// Waits for the next request with nothing but the socket. False when service ends first.
