@@ -10,6 +10,7 @@ pub mod help;
 pub mod in_force;
 mod lower;
 pub mod named;
+pub mod prefixes;
 pub mod routes;
 pub mod ruleset;
 pub mod source;

@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use super::condition::{Condition, Screen};
 use super::facts::Facts;
 use super::help::Hours;
+use super::prefixes::Prefixes;
 use super::routes::Routes;
 use super::source::Span;
 use crate::confidence::Confidence;
@@ -135,8 +136,8 @@ impl fmt::Debug for Fingerprint {
 /// Hosts and the sites that answer for them.
 #[derive(Debug, Default)]
 pub struct Sites {
-    /// Exact hosts, lower case, without port.
-    pub(in crate::rules) exact: std::collections::HashMap<Box<str>, u16>,
+    /// Exact hosts, lower case, without port; sorted.
+    pub(in crate::rules) exact: Vec<(Box<str>, u16)>,
     /// `*.shop.example`, kept as `.shop.example`, longest first.
     pub(in crate::rules) suffixes: Vec<(Box<str>, u16)>,
     pub(in crate::rules) all: Vec<Site>,
@@ -145,13 +146,12 @@ pub struct Sites {
 impl Sites {
     /// The site of a host: lower case, without port. `None` is answered 421.
     pub fn find(&self, host: &str) -> Option<&Site> {
-        let at = self.exact.get(host).copied().or_else(|| {
-            self.suffixes
-                .iter()
-                .find(|(suffix, _)| host.len() > suffix.len() && host.ends_with(&**suffix))
-                .map(|(_, at)| *at)
-        })?;
-        self.all.get(usize::from(at))
+        let suffix = |(suffix, _): &&(Box<str>, u16)| host.len() > suffix.len() && host.ends_with(&**suffix);
+        let (_, at) = match self.exact.binary_search_by(|(known, _)| (**known).cmp(host)) {
+            Ok(at) => self.exact.get(at)?,
+            Err(_) => self.suffixes.iter().find(suffix)?,
+        };
+        self.all.get(usize::from(*at))
     }
 
     /// Every site, in the order written.
@@ -167,8 +167,8 @@ pub struct Site {
     pub hosts: Vec<Box<str>>,
     /// Serves every path that no prefix names.
     pub upstream: UpstreamId,
-    /// Longest prefix first.
-    pub paths: Vec<(Box<str>, UpstreamId)>,
+    /// What serves the paths below these.
+    pub paths: Prefixes<UpstreamId>,
     /// Which origins may read the answers that Weir makes itself.
     pub cors: Option<Cors>,
 }
@@ -176,7 +176,7 @@ pub struct Site {
 impl Site {
     /// The upstream of a path.
     pub fn upstream_of(&self, path: &str) -> UpstreamId {
-        self.paths.iter().find(|(prefix, _)| path.starts_with(&**prefix)).map_or(self.upstream, |(_, id)| *id)
+        self.paths.longest(path).copied().unwrap_or(self.upstream)
     }
 }
 

@@ -1,11 +1,12 @@
 //! Sites and upstreams: which host and path is served by what.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::Lower;
 use super::names::Entry;
 use crate::rules::diagnostic::{Diagnostic, codes};
+use crate::rules::prefixes::Prefixes;
 use crate::rules::ruleset::{Cors, Health, Protocol, Server, Site, Sites, Upstream, UpstreamId, UpstreamTimeout};
 use crate::rules::source::Span;
 use crate::rules::syntax::files::{CorsFile, ProtocolWord, SiteFile, Text, TimeoutFile, UpstreamFile};
@@ -38,13 +39,12 @@ impl Lower<'_> {
                 }
                 match host.0.strip_prefix('*') {
                     Some(suffix) => sites.suffixes.push((suffix.into(), at)),
-                    None => {
-                        sites.exact.insert(host.0.clone(), at);
-                    }
+                    None => sites.exact.push((host.0.clone(), at)),
                 }
             }
             sites.all.push(site);
         }
+        sites.exact.sort_unstable();
         sites.suffixes.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
         sites
     }
@@ -53,16 +53,17 @@ impl Lower<'_> {
         let hosts = file.hosts.given().map(|hosts| hosts.all.iter().map(|host| host.0.clone()).collect());
         let upstream = self.upstream_named(&file.upstream);
         let mut paths: Vec<(Box<str>, UpstreamId)> = Vec::new();
+        let mut named: HashSet<&str> = HashSet::new();
         for path in file.paths.items() {
             let upstream = self.upstream_named(&path.upstream);
             let Some(prefix) = path.prefix.given() else { continue };
-            if paths.iter().any(|(known, _)| *known == prefix.0) {
+            if !named.insert(&*prefix.0) {
                 let problem = Diagnostic::of(&codes::TWICE, format!("this site serves `{}` twice", prefix.0));
                 self.error(problem.at(prefix.span, "the second").help("leave it to one upstream"));
             }
             paths.push((prefix.0.clone(), upstream));
         }
-        paths.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        let paths = Prefixes::new(paths);
         Site { hosts: hosts.unwrap_or_default(), upstream, paths, cors: file.cors.given().map(cors) }
     }
 
