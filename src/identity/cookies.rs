@@ -14,11 +14,8 @@ pub fn one<'a>(headers: &'a HeaderMap, name: &str) -> Reading<&'a str> {
     let mut found: Option<&'a [u8]> = None;
     for field in headers.get_all(header::COOKIE) {
         for pair in field.as_bytes().split(|byte| *byte == b';') {
-            let Some(equals) = memchr::memchr(b'=', pair) else { continue };
-            let (key, value) = (&pair[..equals], &pair[equals + 1..]);
-            if key.trim_ascii() != name.as_bytes() {
-                continue;
-            }
+            let rest = pair.trim_ascii_start().strip_prefix(name.as_bytes());
+            let Some(value) = rest.and_then(|rest| rest.trim_ascii_start().strip_prefix(b"=")) else { continue };
             let value = value.trim_ascii();
             match found {
                 Some(other) if other != value => return Reading::Unknown(Why::Ambiguous),

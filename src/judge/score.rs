@@ -210,24 +210,24 @@ pub fn score(readings: &Readings, stage: Stage, now: Moment) -> Scored {
 
 /// Which share of what was asked for could be read, and the first source at fault. What the client did not send is no gap.
 fn coverage(readings: &Readings) -> (Coverage, Option<(Family, Why)>) {
-    let states = readings.states();
     let mut fault = None;
-    let (mut read, mut possible) = (0, 0);
-    for family in Family::ALL {
-        let (mut asked, mut known) = (0, 0);
-        for (_, state) in states.iter().filter(|(of, _)| *of == family) {
-            match state {
-                Reading::Unknown(Why::NotAsked) => continue,
-                Reading::Known(()) | Reading::Unknown(Why::Missing) => known += 1,
-                Reading::Unknown(why @ (Why::Stale | Why::Down | Why::Distrusted)) => {
-                    fault = fault.or(Some((family, *why)));
-                }
-                Reading::Unknown(Why::Ambiguous | Why::Proxied) => {}
+    let mut counts = [(0, 0); Family::ALL.len()];
+    for (family, state) in readings.states() {
+        let (asked, known) = &mut counts[family as usize];
+        match state {
+            Reading::Unknown(Why::NotAsked) => continue,
+            Reading::Known(()) | Reading::Unknown(Why::Missing) => *known += 1,
+            Reading::Unknown(why @ (Why::Stale | Why::Down | Why::Distrusted)) => {
+                fault = fault.or(Some((family, why)));
             }
-            asked += 1;
+            Reading::Unknown(Why::Ambiguous | Why::Proxied) => {}
         }
+        *asked += 1;
+    }
+    let (mut read, mut possible) = (0, 0);
+    for (family, (asked, known)) in Family::ALL.into_iter().zip(counts) {
         // Sixty divides evenly by as many readings as a family can ask for.
-        if let Some(share) = (weight(family) * 60 * known).checked_div(asked) {
+        if let Some(share) = u32::checked_div(weight(family) * 60 * known, asked) {
             possible += weight(family) * 60;
             read += share;
         }

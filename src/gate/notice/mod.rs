@@ -54,18 +54,21 @@ pub enum Reader {
     Program,
 }
 
+const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+
+fn is_html(range: &[u8]) -> bool {
+    range.trim_ascii_start().starts_with(b"text/html")
+}
+
 impl Reader {
     /// A browser navigation says so (Fetch metadata), or asks for HTML.
     pub fn of(method: &Method, headers: &HeaderMap) -> Self {
-        if let Some(mode) = headers.get("sec-fetch-mode") {
+        if let Some(mode) = headers.get(FETCH_MODE) {
             return if mode == "navigate" { Self::Browser } else { Self::Program };
         }
         let pages = *method == Method::GET || *method == Method::POST || *method == Method::HEAD;
-        let wants_html = headers
-            .get_all(http::header::ACCEPT)
-            .iter()
-            .any(|accept| memchr::memmem::find(accept.as_bytes(), b"text/html").is_some());
-        if pages && wants_html { Self::Browser } else { Self::Program }
+        let html = |accept: &HeaderValue| accept.as_bytes().split(|byte| *byte == b',').any(is_html);
+        if pages && headers.get_all(http::header::ACCEPT).iter().any(html) { Self::Browser } else { Self::Program }
     }
 }
 
