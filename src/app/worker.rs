@@ -86,9 +86,10 @@ impl Worker {
             [seed as u64, (seed >> 64) as u64],
         ));
         let ticking = tokio::task::spawn_local(tick(gate.clone()));
+        // Boxed, so that a request's state is not copied on its way through the connection's layers.
         let answer = move |peer: Rc<listen::Peer>, request| {
             let gate = gate.clone();
-            async move { pass(&gate, &peer, request).await }
+            Box::pin(async move { pass(&gate, &peer, request).await })
         };
         let bounds = bounds(&self.settings);
         let drained = listen::serve(self.entrances, bounds, self.doors, alarms, self.stopping, answer).await;

@@ -89,7 +89,7 @@ pub fn own(
     own: Own,
     reader: Reader,
     origin: Option<&HeaderValue>,
-    mut record: Record,
+    mut record: Box<Record>,
 ) -> Response<Body> {
     let rules = prepared.rules();
     let ends_connection = matches!(&own, Own::Fault(fault) if fault.ends_connection());
@@ -138,7 +138,7 @@ fn finish(
     mut response: Response<Body>,
     site: Option<&Site>,
     origin: Option<&HeaderValue>,
-    mut record: Record,
+    mut record: Box<Record>,
 ) -> Response<Body> {
     cors::allow(response.headers_mut(), origin, site.and_then(|site| site.cors.as_ref()));
     stamp(&mut response, &record);
@@ -164,7 +164,5 @@ pub fn passed(response: &mut Response<Body>, context: &Context<'_>, record: &Rec
 }
 
 fn stamp(response: &mut Response<Body>, record: &Record) {
-    if let Ok(id) = HeaderValue::from_bytes(&record.id) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
+    response.headers_mut().insert(REQUEST_ID, record.id.clone());
 }

@@ -10,6 +10,7 @@ pub mod cors;
 pub mod fault;
 pub mod handoff;
 pub mod learn;
+pub mod line;
 pub mod notice;
 mod pass;
 pub mod prepared;
@@ -22,8 +23,11 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use http::HeaderValue;
+
 pub use pass::pass;
 
+use self::line::Stamp;
 use self::prepared::Prepared;
 use self::record::LinePolicy;
 use crate::admission::Admission;
@@ -86,7 +90,12 @@ impl Gate {
         seed: [u64; 2],
     ) -> Self {
         let prepared = Rc::new(Prepared::new(law.pin(), worker, &shared));
-        let lines = Rc::new(LinePolicy { lines: RefCell::new(lines), allowed_one_in, since: Cell::new(0) });
+        let lines = Rc::new(LinePolicy {
+            lines: RefCell::new(lines),
+            allowed_one_in,
+            since: Cell::new(0),
+            stamp: Stamp::default(),
+        });
         Self {
             shared,
             worker,
@@ -114,8 +123,8 @@ impl Gate {
     }
 
     /// A fresh request id: 32 hexadecimal digits, also the trace id. Unique, not secret (xorshift128+).
-    fn request_id(&self) -> [u8; 32] {
-        let mut id = [0; 32];
+    fn request_id(&self) -> HeaderValue {
+        let mut id = [b'0'; 32];
         for half in id.chunks_exact_mut(16) {
             let [mut older, newer] = self.next_id.get();
             older ^= older << 23;
@@ -126,6 +135,6 @@ impl Gate {
                 *digit = b"0123456789abcdef"[(value >> (60 - 4 * at)) as usize & 15];
             }
         }
-        id
+        HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("00000000000000000000000000000000"))
     }
 }

@@ -2,14 +2,15 @@
 //! metric cells.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use http::{HeaderValue, Method, StatusCode};
+use smallvec::SmallVec;
 
 use super::Shared;
 use crate::admission::Lane;
+use crate::confidence::Confidence;
 use crate::identity::token::Tokens;
 use crate::rules::in_force::InForce;
 use crate::rules::routes::RouteId;
@@ -24,6 +25,7 @@ pub struct Prepared {
     pub law: Rc<Arc<InForce>>,
     lanes: Vec<Arc<Lane>>,
     journeys: Vec<HeaderValue>,
+    scores: Vec<HeaderValue>,
     tokens: Option<Arc<Tokens>>,
     meters: Meters,
 }
@@ -35,12 +37,13 @@ impl Prepared {
         let lanes = rules.upstreams.iter().map(|upstream| shared.admission.lane(&upstream.name)).collect();
         let header = |name: &str| HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static("unnamed"));
         let journeys = rules.journeys.iter().map(|journey| header(&journey.name)).collect();
-        let meters = Meters::new(worker, shared.telemetry.clone(), rules.upstreams.len());
+        let scores = (0..=100).map(|score: u16| HeaderValue::from(score)).collect();
+        let meters = Meters::new(worker, shared.telemetry.clone(), rules);
         let tokens = match &rules.identity.subject {
             Some(SubjectSource::Jwt(source)) => shared.identity.tokens(source),
             Some(SubjectSource::SessionCookie { .. }) | None => None,
         };
-        Self { law, lanes, journeys, tokens, meters }
+        Self { law, lanes, journeys, scores, tokens, meters }
     }
 
     /// The rules.
@@ -58,6 +61,11 @@ impl Prepared {
         &self.journeys[journey.index()]
     }
 
+    /// A score as a header value.
+    pub fn score_header(&self, confidence: Confidence) -> &HeaderValue {
+        &self.scores[usize::from(confidence.score()).min(100)]
+    }
+
     /// What verifies bearer tokens, when the rules name an issuer.
     pub fn tokens(&self) -> Option<&Tokens> {
         self.tokens.as_deref()
@@ -69,31 +77,52 @@ impl Prepared {
     }
 }
 
-/// One worker's metric cells, looked up by small numbers.
+/// Metric cells by a place in the law, and what else tells them apart: a few at each place, so a request finds its own by
+/// looking at one or two.
+#[derive(Debug)]
+struct Cells<K, M>(RefCell<Vec<Few<K, M>>>);
+
+type Few<K, M> = SmallVec<[(K, Arc<M>); 1]>;
+
+impl<K: PartialEq, M> Cells<K, M> {
+    fn new(places: usize) -> Self {
+        Self(RefCell::new(std::iter::repeat_with(SmallVec::new).take(places).collect()))
+    }
+
+    /// Counts in the cell of this place and key, fetched when it is first needed.
+    fn count(&self, place: usize, key: K, fetch: impl FnOnce() -> Arc<M>, count: impl FnOnce(&M)) {
+        let mut places = self.0.borrow_mut();
+        let Some(cells) = places.get_mut(place) else { return };
+        if let Some((_, cell)) = cells.iter().find(|(known, _)| *known == key) {
+            return count(cell);
+        }
+        let cell = fetch();
+        count(&cell);
+        cells.push((key, cell));
+    }
+}
+
+/// One worker's metric cells. What no route or journey names is counted in the first place, the others one further on.
 #[derive(Debug)]
 pub struct Meters {
     worker: usize,
     telemetry: Telemetry,
-    requests: RefCell<HashMap<(u32, u8, u16), Arc<Histogram>>>,
-    decisions: RefCell<HashMap<(u16, &'static str), Arc<Counter>>>,
-    confidence: RefCell<HashMap<u16, Arc<Histogram>>>,
-    upstreams: RefCell<Vec<Option<Arc<Histogram>>>>,
+    requests: Cells<(u8, u16), Histogram>,
+    decisions: Cells<&'static str, Counter>,
+    confidence: Cells<(), Histogram>,
+    upstreams: Cells<(), Histogram>,
     overhead: Arc<Histogram>,
 }
 
-/// For requests that no journey names.
-const UNLISTED: u32 = u32::MAX;
-const NO_JOURNEY: u16 = u16::MAX;
-
 impl Meters {
-    fn new(worker: usize, telemetry: Telemetry, upstreams: usize) -> Self {
+    fn new(worker: usize, telemetry: Telemetry, rules: &RuleSet) -> Self {
         let overhead = telemetry.overhead.cell(worker, []);
         Self {
             worker,
-            requests: RefCell::default(),
-            decisions: RefCell::default(),
-            confidence: RefCell::default(),
-            upstreams: RefCell::new(vec![None; upstreams]),
+            requests: Cells::new(rules.routes.len() + 1),
+            decisions: Cells::new(rules.journeys.len() + 1),
+            confidence: Cells::new(rules.journeys.len()),
+            upstreams: Cells::new(rules.upstreams.len()),
             overhead,
             telemetry,
         }
@@ -102,45 +131,34 @@ impl Meters {
     /// Counts a request and how long it took to the answer's head.
     pub fn request(&self, rules: &RuleSet, route: Option<RouteId>, method: &Method, status: StatusCode, seconds: f64) {
         let (index, word) = method_word(method);
-        let key = (route.map_or(UNLISTED, |route| route.index() as u32), index, status.as_u16());
-        self.requests
-            .borrow_mut()
-            .entry(key)
-            .or_insert_with(|| {
-                let template = route.map_or("(unlisted)", |route| rules.routes.template(route));
-                self.telemetry.requests.cell(self.worker, [word, template, status.as_str()])
-            })
-            .observe(seconds);
+        let fetch = || {
+            let template = route.map_or("(unlisted)", |route| rules.routes.template(route));
+            self.telemetry.requests.cell(self.worker, [word, template, status.as_str()])
+        };
+        let place = route.map_or(0, |route| route.index() + 1);
+        self.requests.count(place, (index, status.as_u16()), fetch, |cell| cell.observe(seconds));
     }
 
     /// Counts a decision.
     pub fn decision(&self, rules: &RuleSet, journey: Option<JourneyId>, action: &'static str) {
-        let key = (journey.map_or(NO_JOURNEY, |journey| journey.index() as u16), action);
-        self.decisions
-            .borrow_mut()
-            .entry(key)
-            .or_insert_with(|| {
-                let name = journey.map_or("(unlisted)", |journey| &*rules.journey(journey).name);
-                self.telemetry.decisions.cell(self.worker, [name, action, "enforced"])
-            })
-            .add(1);
+        let fetch = || {
+            let name = journey.map_or("(unlisted)", |journey| &*rules.journey(journey).name);
+            self.telemetry.decisions.cell(self.worker, [name, action, "enforced"])
+        };
+        let place = journey.map_or(0, |journey| journey.index() + 1);
+        self.decisions.count(place, action, fetch, |cell| cell.add(1));
     }
 
     /// Counts a confidence on a journey.
     pub fn confidence(&self, rules: &RuleSet, journey: JourneyId, score: u8) {
-        self.confidence
-            .borrow_mut()
-            .entry(journey.index() as u16)
-            .or_insert_with(|| self.telemetry.confidence.cell(self.worker, [&rules.journey(journey).name]))
-            .observe(f64::from(score));
+        let fetch = || self.telemetry.confidence.cell(self.worker, [&rules.journey(journey).name]);
+        self.confidence.count(journey.index(), (), fetch, |cell| cell.observe(f64::from(score)));
     }
 
     /// Counts an upstream's time to the answer's head.
     pub fn upstream(&self, rules: &RuleSet, upstream: UpstreamId, seconds: f64) {
-        if let Some(cell) = self.upstreams.borrow_mut().get_mut(upstream.index()) {
-            cell.get_or_insert_with(|| self.telemetry.upstream.cell(self.worker, [&rules.upstream(upstream).name]))
-                .observe(seconds);
-        }
+        let fetch = || self.telemetry.upstream.cell(self.worker, [&rules.upstream(upstream).name]);
+        self.upstreams.count(upstream.index(), (), fetch, |cell| cell.observe(seconds));
     }
 
     /// Counts what Weir itself added.

@@ -1,14 +1,14 @@
 //! One record per request, whatever happened: metrics, and one structured line with the reasons. It is written even when the
 //! client leaves before the answer. Subjects appear as keyed hashes; never a raw path, address, cookie or password.
 
-use std::cell::RefCell;
-use std::io::Write as _;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use smallvec::SmallVec;
 
+use super::line::{Line, Stamp};
 use super::prepared::Prepared;
 use crate::clock::Moment;
 use crate::judge::decision::Verdict;
@@ -26,7 +26,9 @@ pub struct LinePolicy {
     /// 1 in this many simply allowed requests gets a line; 0 for none of them.
     pub allowed_one_in: u32,
     /// Allowed requests since the last that got one.
-    pub since: std::cell::Cell<u32>,
+    pub since: Cell<u32>,
+    /// The moment last written.
+    pub stamp: Stamp,
 }
 
 impl LinePolicy {
@@ -54,8 +56,8 @@ pub struct Record {
     upstream_time: f64,
     /// When, on the law's clock.
     pub moment: Moment,
-    /// The request's id.
-    pub id: [u8; 32],
+    /// The request's id: 32 hexadecimal digits.
+    pub id: HeaderValue,
     /// Its method.
     pub method: Method,
     /// The route that it belongs to.
@@ -94,8 +96,15 @@ pub struct Record {
 
 impl Record {
     /// The record of a request that has just begun.
-    pub fn begin(policy: Rc<LinePolicy>, prepared: Rc<Prepared>, moment: Moment, id: [u8; 32], method: Method) -> Self {
-        Self {
+    /// Boxed: it goes with its request through many hands.
+    pub fn begin(
+        policy: Rc<LinePolicy>,
+        prepared: Rc<Prepared>,
+        moment: Moment,
+        id: HeaderValue,
+        method: Method,
+    ) -> Box<Self> {
+        Box::new(Self {
             policy,
             prepared,
             began: Instant::now(),
@@ -120,7 +129,7 @@ impl Record {
             device: None,
             network: None,
             session: None,
-        }
+        })
     }
 
     /// The judge has spoken.
@@ -148,40 +157,32 @@ impl Record {
 
     /// The request's id as text.
     pub fn id(&self) -> &str {
-        std::str::from_utf8(&self.id).unwrap_or("-")
+        self.id.to_str().unwrap_or("-")
     }
 
     fn write(&self, out: &mut Vec<u8>, seconds: f64) {
         let rules = self.prepared.rules();
-        let mut line = Line { out };
-        let _ = write!(
-            line.out,
-            r#"{{"time":"{}","event":"decision","id":"{}","method":"{}""#,
-            super::notice::rfc3339_millis(self.moment),
-            self.id(),
-            self.method
-        );
-        match self.route {
-            Some(route) => line.text("route", rules.routes.template(route)),
-            None => line.text("route", "(unlisted)"),
-        }
+        let mut line = Line::begin(out, &self.policy.stamp, self.moment, "decision");
+        line.text("id", self.id());
+        line.text("method", self.method.as_str());
+        line.text("route", self.route.map_or("(unlisted)", |route| rules.routes.template(route)));
         if let Some(journey) = self.journey {
             line.text("journey", &rules.journey(journey).name);
         }
         line.text("action", self.action);
         match self.status {
-            Some(status) => line.number("status", i64::from(status.as_u16())),
+            Some(status) => line.number("status", u64::from(status.as_u16())),
             None => line.text("outcome", "client_gone"),
         }
         if let Some(rung) = self.rung {
-            line.number("rung", i64::try_from(rung).unwrap_or(-1));
+            line.number("rung", rung as u64);
         }
         if let Some(scored) = &self.scored {
-            line.scored("confidence", "coverage", "because", scored);
+            line.scored(["confidence", "coverage", "because"], scored);
         }
         if let Some((scored, action)) = &self.session_scored {
             line.text("session_action", action);
-            line.scored("session_confidence", "session_coverage", "session_because", scored);
+            line.scored(["session_confidence", "session_coverage", "session_because"], scored);
         }
         if let Some(why) = &self.why {
             line.text("why", why);
@@ -192,15 +193,7 @@ impl Record {
         if let Some(reference) = &self.handoff {
             line.text("handoff", reference);
         }
-        if !self.learned.is_empty() {
-            line.key("learned");
-            line.out.push(b'[');
-            for (at, word) in self.learned.iter().enumerate() {
-                let comma = if at == 0 { "" } else { "," };
-                let _ = write!(line.out, "{comma}\"{word}\"");
-            }
-            line.out.push(b']');
-        }
+        line.words("learned", &self.learned);
         line.hash("account", self.account.map(Account::bits));
         line.hash("device", self.device.map(Device::bits));
         line.hash("network", self.network.map(Network::bits));
@@ -208,12 +201,10 @@ impl Record {
         if let Some(upstream) = self.upstream {
             line.text("upstream", &rules.upstream(upstream).name);
         }
-        line.number("generation", i64::try_from(self.prepared.law.generation).unwrap_or(i64::MAX));
-        line.key("upstream_ms");
-        let _ = write!(line.out, "{:.3}", self.upstream_time * 1e3);
-        line.key("weir_us");
-        let _ = write!(line.out, "{:.1}", (seconds - self.upstream_time).max(0.0) * 1e6);
-        line.out.push(b'}');
+        line.number("generation", self.prepared.law.generation);
+        line.thousandths("upstream_ms", (self.upstream_time * 1e6) as u64);
+        line.tenths("weir_us", ((seconds - self.upstream_time).max(0.0) * 1e7) as u64);
+        line.end();
     }
 }
 
@@ -242,44 +233,3 @@ const CLIENT_GONE: StatusCode = match StatusCode::from_u16(499) {
     Ok(status) => status,
     Err(_) => StatusCode::REQUEST_TIMEOUT,
 };
-
-struct Line<'a> {
-    out: &'a mut Vec<u8>,
-}
-
-impl Line<'_> {
-    fn key(&mut self, key: &str) {
-        let _ = write!(self.out, ",\"{key}\":");
-    }
-
-    fn text(&mut self, key: &str, value: &str) {
-        self.key(key);
-        if serde_json::to_writer(&mut *self.out, value).is_err() {
-            self.out.extend_from_slice(b"null");
-        }
-    }
-
-    fn number(&mut self, key: &str, value: i64) {
-        self.key(key);
-        let _ = write!(self.out, "{value}");
-    }
-
-    fn hash(&mut self, key: &str, bits: Option<u64>) {
-        if let Some(bits) = bits {
-            self.key(key);
-            let _ = write!(self.out, "\"{bits:016x}\"");
-        }
-    }
-
-    fn scored(&mut self, confidence: &str, coverage: &str, because: &str, scored: &Scored) {
-        self.number(confidence, i64::from(scored.confidence().score()));
-        self.number(coverage, i64::from(scored.coverage().percent()));
-        self.key(because);
-        self.out.push(b'[');
-        for (at, evidence) in scored.lines().iter().enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            let _ = write!(self.out, "{comma}\"{evidence}\"");
-        }
-        self.out.push(b']');
-    }
-}

@@ -11,6 +11,7 @@ mod outgoing;
 
 pub use client::Client;
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use http::{HeaderValue, Uri, request};
@@ -32,7 +33,7 @@ use crate::judge::decision::Stage;
 use crate::judge::history::BucketHistory;
 use crate::judge::signals::authentication::Proof;
 use crate::judge::signals::{Readings, Sighting};
-use crate::listen::host::{self, Authority};
+use crate::listen::host::Authority;
 use crate::listen::{Peer, Scheme};
 use crate::memory::SessionFacts;
 use crate::rules::facts::Facts;
@@ -52,7 +53,7 @@ pub struct Context<'a> {
     /// The moment that it is judged at.
     pub now: Moment,
     /// The host that it is for.
-    pub authority: Authority,
+    pub authority: Rc<Authority>,
     /// The site that answers for the host.
     pub site: &'a Site,
     /// What serves the path.
@@ -116,7 +117,7 @@ impl<'a> Context<'a> {
         record: &mut Record,
     ) -> Result<Self, Fault> {
         let rules = prepared.rules();
-        let authority = host::agree(head, peer.scheme)?;
+        let authority = peer.host(head)?;
         let client =
             Client::of(peer.remote, peer.scheme == Scheme::Https, &rules.identity.trusted_proxies, &head.headers);
         let network = gate.shared.names.network(client.address);
@@ -386,7 +387,7 @@ impl<'a> Context<'a> {
 
 /// The site that a request is for, also one that cannot be served: an app of another origin may then read why.
 pub fn site<'a>(prepared: &'a Prepared, peer: &Peer, head: &request::Parts) -> Option<&'a Site> {
-    let authority = host::agree(head, peer.scheme).ok()?;
+    let authority = peer.host(head).ok()?;
     prepared.rules().sites.find(&authority.host)
 }
 

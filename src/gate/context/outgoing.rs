@@ -25,8 +25,6 @@ impl Context<'_> {
         body: Taken,
         record: &Record,
     ) -> Request<Outgoing<Inflow>> {
-        // Not the field as it was sent: the one host that all parts of the request agreed on, in one spelling.
-        let host = self.authority.field.clone();
         let headers = &mut head.headers;
         let own;
         let proof = match peer.keep(|| proof(peer)) {
@@ -36,21 +34,19 @@ impl Context<'_> {
                 &own
             }
         };
-        request_headers(headers, proof, &host, self.client.proxied);
+        request_headers(headers, proof, &self.authority.field, self.client.proxied);
         if let (true, Some(name)) = (self.detached, self.session_cookie()) {
             cookie::drop_sent(headers, name);
         }
         if let Some(scored) = &record.scored {
-            headers.insert(CONFIDENCE, HeaderValue::from(u16::from(scored.confidence().score())));
+            headers.insert(CONFIDENCE, self.prepared.score_header(scored.confidence()).clone());
         }
         if let Some(journey) = self.journey {
             headers.insert(JOURNEY, self.prepared.journey_header(journey).clone());
         }
-        if let Ok(id) = HeaderValue::from_bytes(&record.id) {
-            headers.insert(REQUEST_ID, id);
-        }
+        headers.insert(REQUEST_ID, record.id.clone());
         if !headers.get(TRACEPARENT).is_some_and(is_traceparent)
-            && let Ok(trace) = HeaderValue::from_bytes(&new_traceparent(&record.id))
+            && let Ok(trace) = HeaderValue::from_bytes(&new_traceparent(record.id.as_bytes()))
         {
             headers.insert(TRACEPARENT, trace);
         }
@@ -98,9 +94,10 @@ fn is_traceparent(value: &HeaderValue) -> bool {
         && bytes[53..].iter().all(u8::is_ascii_hexdigit)
 }
 
-fn new_traceparent(id: &[u8; 32]) -> [u8; 55] {
+fn new_traceparent(id: &[u8]) -> [u8; 55] {
     let mut trace = *b"00-00000000000000000000000000000000-0000000000000000-00";
-    trace[3..35].copy_from_slice(id);
-    trace[36..52].copy_from_slice(&id[16..]);
+    let places = trace[3..35].iter_mut().zip(id);
+    places.for_each(|(place, digit)| *place = *digit);
+    trace.copy_within(19..35, 36);
     trace
 }
