@@ -147,6 +147,7 @@ fn bench(c: &mut Criterion) {
             servers: Some(vec![Server { tls: false, host: "127.0.0.1".into(), port: upstream.port() }]),
             decisions: Some(Destination::File(home.path().join("lines"))),
             clock: Clock::System,
+            unlisted: true,
         };
         let weir = Weir::start(options).unwrap();
         let mut client = Client::new(weir.addresses[0], "/r/00007/items/1?id=7");
