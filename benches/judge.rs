@@ -14,10 +14,11 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use weir::clock::Moment;
 use weir::confidence::{Confidence, Reading};
-use weir::judge::decision::{Outcome, Stage, judge};
+use weir::judge::decision::{Outcome, judge};
 use weir::judge::history::{AccountHistory, BucketHistory, Observation, Shared};
 use weir::judge::signals::authentication::Proof;
 use weir::judge::signals::{Readings, Sighting};
+use weir::judge::stage::Stage;
 use weir::memory::Table;
 use weir::subject::{Device, Network};
 

@@ -147,6 +147,6 @@ async fn gauge(shared: Shared, doors: Doors, mut stop: watch::Receiver<bool>) {
         gauges.refused_connections.set(count(doors.turned()));
         gauges.identities.set(count(shared.memory.accounts.len()));
         gauges.sessions.set(count(shared.memory.sessions.len()));
-        gauges.jwks_up.set(i64::from(shared.identity.keys_up(shared.clock.now())));
+        gauges.jwks_up.set(shared.identity.keys_up(shared.clock.now()).map_or(-1, i64::from));
     }
 }

@@ -5,48 +5,18 @@ use http::{Response, StatusCode};
 
 use super::body::Body;
 use super::context::Context;
-use super::fault::{Blame, Fault};
+use super::fault::Blame;
 use super::notice::{Contact, Exit, Notice, Reader};
+use super::own::Own;
 use super::prepared::Prepared;
 use super::record::Record;
 use super::{Gate, cors, handoff, read_only, step_up};
-use crate::admission::Full;
 use crate::clock::Moment;
 use crate::judge::decision::{Clearance, Hold};
-use crate::rules::ruleset::{Site, Upstream};
+use crate::rules::ruleset::Site;
 
 /// The id of the request, on every answer.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("weir-request-id");
-
-/// Why Weir answers itself.
-#[derive(Debug)]
-pub enum Own {
-    /// Something is wrong with the request, the upstream or our room.
-    Fault(Fault),
-    /// A `[[refuse]]` holds.
-    Refused {
-        /// Its name.
-        name: Box<str>,
-        /// The status that it asks for.
-        status: u16,
-    },
-    /// A rung holds the request back; the notice was made where the context was known.
-    Held(Box<Notice>),
-    /// Back to where the customer was before a step-up.
-    Return(String),
-}
-
-impl From<Fault> for Own {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-/// Admission's refusal as a fault.
-pub fn busy(upstream: &Upstream, full: Full) -> Own {
-    let come_back = u32::try_from(full.come_back.as_secs().max(1)).unwrap_or(u32::MAX);
-    Own::Fault(Fault::Busy { upstream: upstream.name.as_ref().into(), come_back })
-}
 
 /// What a hold comes to: a clearance when it is this client's turn after all, otherwise the notice.
 pub fn hold(

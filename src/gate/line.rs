@@ -177,9 +177,9 @@ const fn digit(value: u64) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::decision::Stage;
     use crate::judge::score::score;
     use crate::judge::signals::Readings;
+    use crate::judge::stage::Stage;
 
     const NOW: Moment = Moment::from_unix_millis(1_795_363_199_987);
 

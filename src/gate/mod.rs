@@ -12,6 +12,7 @@ pub mod handoff;
 pub mod learn;
 pub mod line;
 pub mod notice;
+pub mod own;
 mod pass;
 pub mod prepared;
 pub mod read_only;

@@ -2,13 +2,13 @@
 
 use http::{Request, Response};
 
-use super::answer::{self, Own};
 use super::body::Body;
 use super::context::Context;
 use super::notice::Reader;
+use super::own::Own;
 use super::record::Record;
 use super::said::Said;
-use super::{Gate, context, learn, step_up};
+use super::{Gate, answer, context, learn, step_up};
 use crate::judge::decision::Outcome;
 use crate::judge::judge;
 use crate::listen::{Inflow, Peer};
@@ -73,7 +73,7 @@ async fn walk(
     };
     let law = rules.upstream(context.upstream);
     let slot = prepared.lane(context.upstream).admit(law.max_in_flight, context.network.bits());
-    let slot = slot.map_err(|full| answer::busy(law, full))?;
+    let slot = slot.map_err(|full| Own::busy(law, full))?;
 
     let request = context.outgoing(peer, head, body, record);
     record.dispatched(context.upstream);

@@ -6,20 +6,18 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use http::header::{LOCATION, REFERER};
+use http::header::LOCATION;
 use http::{HeaderValue, StatusCode, request};
 
 use super::Gate;
-use super::answer::Own;
 use super::context::Context;
+use super::context::back::RETURN;
 use super::fault::Fault;
 use super::notice::{Exit, Notice, Reader};
+use super::own::Own;
 use crate::identity::return_target;
 use crate::judge::decision::Lack;
 use crate::rules::ruleset::{Level, StepUpStatus};
-
-/// Where a step-up page sends the customer when the proof was given: Weir checks the return target and goes on.
-pub const RETURN: &str = "/.well-known/weir/return";
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -95,13 +93,6 @@ pub fn page(gate: &Gate, context: &Context<'_>, page: &str, back: &str, resend: 
 /// The path and query as they were sent.
 fn sent<'a>(context: &Context<'a>) -> &'a str {
     context.uri.path_and_query().map_or("/", |path| path.as_str())
-}
-
-/// The path of a `Referer` on the same site: where a change was made from.
-pub fn referer(head: &request::Parts, host: &str) -> Option<String> {
-    let sent = head.headers.get(REFERER)?.to_str().ok()?.parse::<http::Uri>().ok()?;
-    let same = sent.host()?.eq_ignore_ascii_case(host);
-    same.then(|| sent.path_and_query().map_or("/", |path| path.as_str()).to_owned())
 }
 
 /// Answers the way back from a step-up: a redirect to a target that was signed here for this session.

@@ -112,10 +112,11 @@ impl Identity {
         }
     }
 
-    /// Whether every source of keys in use can be trusted now.
-    pub fn keys_up(&self, now: Moment) -> bool {
+    /// Whether every source of keys can be trusted now; `None` while the rules have named none.
+    pub fn keys_up(&self, now: Moment) -> Option<bool> {
         let issuers = self.issuers.lock().unwrap_or_else(PoisonError::into_inner);
-        issuers.values().all(|issuer| issuer.keys.usable(now).is_ok())
+        let up = issuers.values().all(|issuer| issuer.keys.usable(now).is_ok());
+        (!issuers.is_empty()).then_some(up)
     }
 }
 

@@ -9,17 +9,9 @@ use std::time::Duration;
 use super::score::{Scored, score};
 use super::signals::Readings;
 use super::signals::authentication::Proof;
+use super::stage::Stage;
 use crate::clock::Moment;
 use crate::rules::ruleset::{Action, HelpId, Journey, JourneyId, Level, RuleSet};
-
-/// When a request is judged. A sign-in is judged twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Stage {
-    /// Before the upstream has answered a sign-in. The account's own past may only help.
-    Attempt,
-    /// Everything else: what a session may do, or, once the password was right, what the session that opens may do.
-    Session,
-}
 
 /// What came out, and why.
 #[derive(Debug)]

@@ -8,5 +8,6 @@ pub mod history;
 pub mod rehearse;
 pub mod score;
 pub mod signals;
+pub mod stage;
 
 pub use decision::judge;

@@ -7,10 +7,11 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::decision::{Hold, Lack, Outcome, Stage, Verdict, judge};
+use super::decision::{Hold, Lack, Outcome, Verdict, judge};
 use super::history::{AccountHistory, BucketHistory, Observation, Shared};
 use super::signals::authentication::Proof;
 use super::signals::{Readings, Sighting};
+use super::stage::Stage;
 use crate::clock::Moment;
 use crate::confidence::{Reading, Why};
 use crate::rules::diagnostic::{Diagnostic, codes};

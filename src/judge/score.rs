@@ -6,8 +6,8 @@
 
 use std::fmt;
 
-use super::decision::Stage;
 use super::signals::{Group, PRIOR, Readings, Signal, authentication, behaviour, device, exposure, weight};
+use super::stage::Stage;
 use crate::clock::Moment;
 use crate::confidence::{Confidence, Coverage, Family, Points, Reading, Why};
 

@@ -63,7 +63,7 @@ pub struct Gauges {
     pub connections: Gauge,
     /// `weir_refused_connections_total`: closed at the door since the start, because a bound was reached.
     pub refused_connections: Gauge,
-    /// `weir_signal_up{signal="jwks"}`
+    /// `weir_signal_up{signal="jwks"}`: 1 or 0; below zero while the rules name no source of keys, and then not shown.
     pub jwks_up: Gauge,
 }
 
@@ -117,6 +117,7 @@ impl Telemetry {
         let handoffs = Series::counter("weir_handoffs", "Customers handed to a person", ["outcome"]);
         let lines_dropped = Arc::new(Counter::default());
         let gauges = Arc::new(Gauges::default());
+        gauges.jwks_up.set(-1);
         registry.register_collector(Box::new(requests.clone()));
         registry.register_collector(Box::new(decisions.clone()));
         registry.register_collector(Box::new(confidence.clone()));
@@ -180,7 +181,10 @@ impl prometheus_client::collector::Collector for GaugeCollector {
             None,
             MetricType::Gauge,
         )?;
-        up.encode_family(&[("signal", "jwks")])?.encode_gauge(&self.gauges.jwks_up.value())?;
+        let jwks = self.gauges.jwks_up.value();
+        if jwks >= 0 {
+            up.encode_family(&[("signal", "jwks")])?.encode_gauge(&jwks)?;
+        }
         let build = prometheus_client::metrics::info::Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         build.encode(encoder.encode_descriptor("weir_build", "This build", None, MetricType::Info)?)?;
         let mut dropped = encoder.encode_descriptor(

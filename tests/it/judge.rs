@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use weir::clock::Moment;
 use weir::confidence::{Confidence, Family, Points, Reading, Why};
-use weir::judge::decision::{Hold, Lack, Outcome, Stage, Verdict, judge};
+use weir::judge::decision::{Hold, Lack, Outcome, Verdict, judge};
 use weir::judge::history::{AccountHistory, BucketHistory, Observation, Shared};
 use weir::judge::rehearse::rehearse;
 use weir::judge::score::score;
@@ -14,6 +14,7 @@ use weir::judge::signals::behaviour::{Place, Traffic};
 use weir::judge::signals::device::Standing;
 use weir::judge::signals::exposure::Exposure;
 use weir::judge::signals::{Past, Readings, Sighting};
+use weir::judge::stage::Stage;
 use weir::rules::ruleset::{Action, RuleSet};
 use weir::subject::{Device, Network};
 

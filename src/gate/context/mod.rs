@@ -3,6 +3,7 @@
 //! The target is canonical or the request is refused. What a client claims about itself is believed only where something
 //! proves it: a signature, the transport, a trusted proxy, or what the upstream said at sign-in.
 
+pub mod back;
 pub mod body;
 mod client;
 pub mod cookie;
@@ -23,16 +24,15 @@ use super::fault::Fault;
 use super::notice::Notice;
 use super::prepared::Prepared;
 use super::record::Record;
-use super::step_up;
 use crate::clock::Moment;
 use crate::confidence::{Reading, Why};
 use crate::identity::session::Brought;
 use crate::identity::token::Bearer;
 use crate::identity::{fields, session};
-use crate::judge::decision::Stage;
 use crate::judge::history::BucketHistory;
 use crate::judge::signals::authentication::Proof;
 use crate::judge::signals::{Readings, Sighting};
+use crate::judge::stage::Stage;
 use crate::listen::host::Authority;
 use crate::listen::{Peer, Scheme};
 use crate::memory::SessionFacts;
@@ -178,7 +178,7 @@ impl<'a> Context<'a> {
         };
         context.recognise(gate, head)?;
         if !context.safe {
-            context.referer = step_up::referer(head, &context.authority.host);
+            context.referer = back::referer(head, &context.authority.host);
         }
         context.detached =
             context.entangled || (context.is_held() && context.journey.is_none() && !context.is_step_up(head));
@@ -272,7 +272,7 @@ impl<'a> Context<'a> {
         let page = self.prepared.rules().step_up.as_ref().map(|step_up| &*step_up.page);
         self.marks.proves
             || self.marks.ends_session
-            || head.uri.path() == step_up::RETURN
+            || head.uri.path() == back::RETURN
             || page.is_some_and(|page| page.split('?').next() == Some(head.uri.path()))
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::device::Standing;
 use super::{DAY, HOUR, MINUTE, Past, Signal, decibans};
 use crate::confidence::{Points, Reading, Why};
-use crate::judge::decision::Stage;
+use crate::judge::stage::Stage;
 
 /// Whether the account knows the network of this request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

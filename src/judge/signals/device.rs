@@ -5,7 +5,7 @@
 
 use super::{Past, Signal, decibans};
 use crate::confidence::{Points, Reading};
-use crate::judge::decision::Stage;
+use crate::judge::stage::Stage;
 
 /// How the account stands to the device of this request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
