@@ -58,6 +58,8 @@ pub fn from(
     if status.is_server_error() {
         return Ok(());
     }
+    // What the application says of a proof counts before what its status means.
+    let said_nothing = said.authenticated.is_none();
     if let Some(level) = said
         .authenticated
         .as_ref()
@@ -66,7 +68,7 @@ pub fn from(
         let at = said.authenticated.and_then(|said| said.auth_time).unwrap_or(context.now).min(context.now);
         proved(gate, context, &issued, level, at, record);
     }
-    if context.marks.proves {
+    if context.marks.proves && said_nothing {
         step_up_answered(gate, context, &issued, status, record);
     }
     if context.marks.ends_session && !status.is_client_error() {

@@ -25,7 +25,6 @@ pub struct SessionFacts {
     gap: u32,
     /// When the proof was given.
     pub proof_at: Moment,
-    began: u32,
     last_seen: u32,
     /// The session that it went on from when its cookie changed, for what was signed for that one.
     pub began_as: Option<Session>,
@@ -62,7 +61,6 @@ impl SessionFacts {
             level: digest(&rules.level(level).name),
             gap: NO_GAP,
             proof_at: now,
-            began: second(now),
             last_seen: second(now),
             began_as: None,
             held,
@@ -103,11 +101,6 @@ impl SessionFacts {
     /// The device that it began on, if it had a cookie.
     pub fn device(&self) -> Option<Device> {
         (self.device != 0).then_some(Device::from_bits(self.device))
-    }
-
-    /// When it began.
-    pub fn began(&self) -> Moment {
-        Moment::from_unix_seconds(u64::from(self.began))
     }
 
     /// When it was last used.

@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 
 use crate::support::Rig;
-use crate::support::client::{BOTH, Protocol};
+use crate::support::client::{BOTH, Client, Protocol};
 use crate::support::upstream::Upstream;
 
 const JOURNEYS: &str = r#"
@@ -140,6 +140,24 @@ async fn the_sign_in_that_opened_a_session_does_not_make_its_own_network_look_li
 }
 
 #[tokio::test]
+async fn a_device_cookie_is_renewed_at_a_sign_in_before_it_expires() {
+    let rig = Rig::with(JOURNEYS);
+    let mut client = rig.client(Protocol::H2);
+    let device =
+        |client: &Client| client.cookies.iter().find(|(name, _)| name == "__Host-weir-device").unwrap().1.clone();
+    client.post("/login", "email=ada&password=right").await;
+    let first = device(&client);
+    client.post("/login", "email=ada&password=right").await;
+    assert_eq!(device(&client), first, "a fresh cookie stays as it is");
+    rig.advance(Duration::from_secs(390 * 24 * 3600));
+    client.post("/login", "email=ada&password=right").await;
+    let second = device(&client);
+    assert_ne!(second, first);
+    let id = |cookie: &str| cookie.split('.').nth(2).unwrap().to_owned();
+    assert_eq!(id(&second), id(&first), "the same device, for another while");
+}
+
+#[tokio::test]
 async fn a_session_ends_at_sign_out() {
     let rig = Rig::with(JOURNEYS);
     let mut client = rig.client(Protocol::H1);
@@ -164,7 +182,7 @@ async fn the_upstream_itself_can_say_who_and_how_strongly_and_nobody_else_can() 
                 headers.insert("weir-outcome", "success".parse().unwrap());
                 headers.insert("weir-subject", "ada".parse().unwrap());
             }
-            "/own-step-up" => {
+            "/verify" => {
                 headers.insert("weir-authenticated", r#"acr="urn:weir:aal2", amr="otp""#.parse().unwrap());
             }
             _ => {}
@@ -180,9 +198,10 @@ async fn the_upstream_itself_can_say_who_and_how_strongly_and_nobody_else_can() 
     }
     let claimed = [("weir-authenticated", r#"acr="urn:weir:aal2""#)];
     assert_eq!(client.send("GET", "/account/balance", &claimed, "").await.status, StatusCode::UNAUTHORIZED);
-    let proved = client.post("/own-step-up", "").await;
-    assert!(!proved.headers.contains_key("weir-authenticated"));
     assert_eq!(rig.upstream.last().header("weir-authenticated"), "");
+    let proved = client.post("/verify", "").await;
+    assert!(!proved.headers.contains_key("weir-authenticated"));
+    assert_eq!(client.get("/account/balance").await.status, StatusCode::OK, "the application's own proof counts");
 }
 
 #[tokio::test]

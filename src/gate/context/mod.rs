@@ -145,7 +145,12 @@ impl<'a> Context<'a> {
         };
         let upstream = site.upstream_of(target.plain());
         let is_sign_in = journey.is_some_and(|journey| rules.journey(journey).succeeds_on.is_some());
-        let device = gate.shared.identity.devices.read(&head.headers, client.https, now).map(|known| known.device);
+        let devices = &gate.shared.identity.devices;
+        let known = devices.read(&head.headers, client.https, now);
+        let device = known.map(|known| known.device);
+        // A customer who keeps signing in keeps the device: its cookie is made anew before it expires.
+        let due = is_sign_in && known.known().is_some_and(|known| known.is_due(now));
+        let renewed = if due { devices.renew(&head.headers, client.https, now) } else { None };
         record.device = device.known();
 
         let mut context = Self {
@@ -174,7 +179,7 @@ impl<'a> Context<'a> {
             vouched: false,
             entangled: false,
             detached: false,
-            new_device: None,
+            new_device: renewed.map(|minted| minted.cookie),
         };
         context.recognise(gate, head)?;
         if !context.safe {
