@@ -14,11 +14,11 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use weir::clock::Moment;
 use weir::confidence::{Confidence, Reading};
-use weir::judge::decision::{Outcome, judge};
+use weir::judge::decision::{Outcome, Question, judge};
 use weir::judge::history::{AccountHistory, BucketHistory, Observation, Shared};
 use weir::judge::signals::authentication::Proof;
 use weir::judge::signals::{Readings, Sighting};
-use weir::judge::stage::Stage;
+
 use weir::memory::Table;
 use weir::subject::{Device, Network};
 
@@ -60,7 +60,11 @@ fn bench(c: &mut Criterion) {
         c.bench_function(name, |b| {
             b.iter(|| {
                 let readings = Readings::of(black_box(&sighting), later);
-                let verdict = judge(&rules, checkout, Stage::Session, false, false, &readings, later);
+                let verdict = judge(&Question {
+                    journey: checkout,
+                    safe_method: false,
+                    ..Question::calm(&rules, &readings, later)
+                });
                 assert!(verdict.scored.confidence() >= Confidence::NONE);
                 matches!(verdict.outcome, Outcome::Cleared(_))
             });

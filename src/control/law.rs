@@ -131,7 +131,7 @@ impl Law {
         let Some(rules) = loaded.rules.take() else { return Err(Box::new(loaded)) };
         let files = rules.fingerprint;
         let installed = clock.now();
-        let in_force = Arc::new(InForce { generation: 1, rules: Arc::new(adjust.apply(rules)), installed });
+        let in_force = Arc::new(InForce::calm(1, Arc::new(adjust.apply(rules)), installed));
         let last = Outcome::Installed { generation: 1, fingerprint: files.to_string(), warnings: loaded.render(false) };
         telemetry.gauges.rules_generation.set(1);
         telemetry.gauges.rules_last_load_success.set(1);
@@ -224,7 +224,7 @@ impl Law {
 
     fn install(&self, state: &mut State, rules: Arc<RuleSet>, now: Arc<InForce>) -> u64 {
         let generation = now.generation + 1;
-        self.in_force.store(Arc::new(InForce { generation, rules, installed: self.clock.now() }));
+        self.in_force.store(Arc::new(InForce::calm(generation, rules, self.clock.now())));
         self.telemetry.gauges.rules_generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
         state.before = Some(now);
         generation

@@ -22,7 +22,7 @@ use super::step_up;
 use crate::clock::Moment;
 use crate::confidence::Reading;
 use crate::identity::session::{self, Begun};
-use crate::judge::decision::{Hold, Outcome};
+use crate::judge::decision::{Hold, Outcome, Question};
 use crate::judge::history::{Observation, Shared};
 use crate::judge::judge;
 use crate::judge::signals::Gap;
@@ -163,7 +163,7 @@ fn sign_in_worked(
         // Somebody came in, and nobody can say who: what their account's past would say is hidden, and so counts as the worst.
         readings = readings.hidden_account();
     }
-    let verdict = judge(rules, context.journey, Stage::Session, true, false, &readings, context.now);
+    let verdict = judge(&Question { stage: Stage::Session, safe_method: true, ..context.question(&readings, false) });
     record.session_scored = Some((verdict.scored, verdict.action));
     let hold = match verdict.outcome {
         Outcome::Cleared(_) => None,

@@ -65,7 +65,7 @@ async fn walk(
 
     let readings = context.readings(gate);
     let away = gate.pools.away(rules.upstream(context.upstream));
-    let verdict = judge(rules, context.journey, context.stage, context.safe, away, &readings, context.now);
+    let verdict = judge(&context.question(&readings, away));
     record.judged(&verdict);
     let clearance = match verdict.outcome {
         Outcome::Cleared(clearance) => clearance,

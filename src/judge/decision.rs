@@ -11,6 +11,8 @@ use super::signals::Readings;
 use super::signals::authentication::Proof;
 use super::stage::Stage;
 use crate::clock::Moment;
+use crate::rules::client::{Channel, Class};
+use crate::rules::effects::Effects;
 use crate::rules::ruleset::{Action, HelpId, Journey, JourneyId, Level, RuleSet};
 
 /// What came out, and why.
@@ -24,6 +26,8 @@ pub struct Verdict {
     pub action: &'static str,
     /// Whether the request goes on.
     pub outcome: Outcome,
+    /// What would be done if all that is in shadow were enforced, where that is something else.
+    pub shadow: Option<&'static str>,
 }
 
 /// Whether a request goes on.
@@ -117,19 +121,52 @@ impl Throttle {
     }
 }
 
+/// What is asked of the judge.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The law.
+    pub rules: &'a RuleSet,
+    /// What the posture adds to it.
+    pub effects: &'a Effects,
+    /// What the request tries to do; `None` for a route that no journey names.
+    pub journey: Option<JourneyId>,
+    /// When it is judged.
+    pub stage: Stage,
+    /// Whether its method only looks (RFC 9110, section 9.2.1).
+    pub safe_method: bool,
+    /// Whether what serves it is out of reach.
+    pub upstream_away: bool,
+    /// Its readings at `now`.
+    pub readings: &'a Readings,
+    /// What kind of client asks.
+    pub class: Class,
+    /// Where it comes from.
+    pub channel: Channel,
+    /// The moment.
+    pub now: Moment,
+}
+
+impl<'a> Question<'a> {
+    /// A customer on the site, while nothing is armed and the upstream is there, looks at something that no journey names.
+    pub const fn calm(rules: &'a RuleSet, readings: &'a Readings, now: Moment) -> Self {
+        Self {
+            rules,
+            effects: &Effects::NONE,
+            journey: None,
+            stage: Stage::Session,
+            safe_method: true,
+            upstream_away: false,
+            readings,
+            class: Class::Customer,
+            channel: Channel::Web,
+            now,
+        }
+    }
+}
+
 /// Judges one request.
-///
-/// `safe_method` is whether its method only looks (RFC 9110, section 9.2.1); `upstream_away` is whether what serves it is
-/// out of reach. The readings are those of this request at `now`.
-pub fn judge(
-    rules: &RuleSet,
-    journey: Option<JourneyId>,
-    stage: Stage,
-    safe_method: bool,
-    upstream_away: bool,
-    readings: &Readings,
-    now: Moment,
-) -> Verdict {
+pub fn judge(question: &Question<'_>) -> Verdict {
+    let Question { rules, journey, stage, safe_method, upstream_away, readings, now, .. } = *question;
     let scored = score(readings, stage, now);
     let (reached, demands) = match journey {
         None => (None, Demands::default()),
@@ -143,7 +180,7 @@ pub fn judge(
         Stage::Session => readings.session.known(),
     };
     let (action, outcome) = demands.settle(journey, proof, safe_method, now);
-    Verdict { scored, reached, action, outcome }
+    Verdict { scored, reached, action, outcome, shadow: None }
 }
 
 fn attempt(journey: &Journey, scored: &Scored, upstream_away: bool) -> (Option<usize>, Demands) {

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::decision::{Hold, Lack, Outcome, Verdict, judge};
+use super::decision::{Hold, Lack, Outcome, Question, Verdict, judge};
 use super::history::{AccountHistory, BucketHistory, Observation, Shared};
 use super::signals::authentication::Proof;
 use super::signals::{Readings, Sighting};
@@ -83,7 +83,8 @@ pub fn outcome(rules: &RuleSet, case: &Case) -> (&'static str, String) {
     let readings = readings(&case.given, journey.is_some_and(|id| rules.journey(id).account.is_some()));
     let judged = |stage| {
         let safe = matches!(&*case.method, "GET" | "HEAD" | "OPTIONS" | "TRACE");
-        judge(rules, journey, stage, safe, case.given.upstream_down, &readings, NOW)
+        let calm = Question::calm(rules, &readings, NOW);
+        judge(&Question { journey, stage, safe_method: safe, upstream_away: case.given.upstream_down, ..calm })
     };
     let signs_in = journey.is_some_and(|id| rules.journey(id).attempt.is_some());
     let verdict = match signs_in {

@@ -3,13 +3,17 @@
 //! directory -> [`source`] -> `syntax` -> `lower` -> [`ruleset`]. Every problem of every file is gathered; a law with an error in it
 //! does not come into being. Nothing here waits, asks a clock or touches a socket, and only `source` reads files.
 
+pub mod client;
 pub mod condition;
 pub mod diagnostic;
+pub mod effects;
 pub mod facts;
 pub mod help;
 pub mod in_force;
 mod lower;
 pub mod named;
+pub mod playbook;
+pub mod posture;
 pub mod prefixes;
 pub mod routes;
 pub mod ruleset;

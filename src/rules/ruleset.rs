@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use super::condition::{Condition, Screen};
 use super::facts::Facts;
 use super::help::Hours;
+use super::playbook::Playbook;
 use super::prefixes::Prefixes;
 use super::routes::Routes;
 use super::source::Span;
@@ -41,6 +42,8 @@ pub struct RuleSet {
     pub routes: Routes,
     /// What is refused outright, in the order written.
     pub refusals: Vec<Refusal>,
+    /// Prebuilt incident modes, by name.
+    pub playbooks: Vec<Playbook>,
     /// What must hold before this law is installed.
     pub cases: Vec<Case>,
     /// Finds the refusal of a request without looking at each.

@@ -154,7 +154,7 @@ mod tests {
             format!("[[site]]\nhosts = [\"shop.example\"]\nupstream = \"shop\"\n[upstreams.shop]\n{upstream}\n");
         let compiled = compile(&Sources::from_texts(vec![("sites.toml".to_owned(), sites)]));
         let rules = compiled.rules.unwrap_or_else(|| panic!("{:?}", compiled.diagnostics));
-        Arc::new(InForce { generation, rules: Arc::new(rules), installed: Moment::default() })
+        Arc::new(InForce::calm(generation, Arc::new(rules), Moment::default()))
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use weir::clock::Moment;
 use weir::confidence::{Confidence, Family, Points, Reading, Why};
-use weir::judge::decision::{Hold, Lack, Outcome, Verdict, judge};
+use weir::judge::decision::{self, Hold, Lack, Outcome, Question, Verdict};
 use weir::judge::history::{AccountHistory, BucketHistory, Observation, Shared};
 use weir::judge::rehearse::rehearse;
 use weir::judge::score::score;
@@ -15,7 +15,7 @@ use weir::judge::signals::device::Standing;
 use weir::judge::signals::exposure::Exposure;
 use weir::judge::signals::{Past, Readings, Sighting};
 use weir::judge::stage::Stage;
-use weir::rules::ruleset::{Action, RuleSet};
+use weir::rules::ruleset::{Action, JourneyId, RuleSet};
 use weir::subject::{Device, Network};
 
 use crate::law::{law, law_with, shared};
@@ -54,8 +54,20 @@ fn with(readings: Readings, session: Proof) -> Readings {
     Readings { session: Reading::Known(session), ..readings }
 }
 
+fn judge(
+    rules: &RuleSet,
+    journey: Option<JourneyId>,
+    stage: Stage,
+    safe_method: bool,
+    upstream_away: bool,
+    readings: &Readings,
+) -> Verdict {
+    let calm = Question::calm(rules, readings, NOW);
+    decision::judge(&Question { journey, stage, safe_method, upstream_away, ..calm })
+}
+
 fn on(rules: &RuleSet, journey: &str, safe: bool, readings: &Readings) -> Verdict {
-    judge(rules, rules.journey_named(journey), Stage::Session, safe, false, readings, NOW)
+    judge(rules, rules.journey_named(journey), Stage::Session, safe, false, readings)
 }
 
 /// How much is withheld: nothing, changing or speed, everything until a proof, everything.
@@ -108,7 +120,7 @@ fn what_a_journey_requires_holds_whatever_the_score() {
 
 #[test]
 fn a_route_that_no_journey_names_is_served() {
-    let verdict = judge(&law(), None, Stage::Session, false, true, &elsewhere(), NOW);
+    let verdict = judge(&law(), None, Stage::Session, false, true, &elsewhere());
     assert_eq!((verdict.action, verdict.reached), ("allow", None));
 }
 
@@ -142,12 +154,12 @@ fn short_coverage_is_answered_like_a_fault() {
 fn while_the_upstream_is_away_a_contained_journey_is_for_looking() {
     let rules = law();
     let readings = with(regular(), proof(&rules, "pwd", 0));
-    let away = |safe| judge(&rules, rules.journey_named("balance"), Stage::Session, safe, true, &readings, NOW);
+    let away = |safe| judge(&rules, rules.journey_named("balance"), Stage::Session, safe, true, &readings);
     let looking = away(true);
     assert!(matches!(&looking.outcome, Outcome::Cleared(clearance) if clearance.is_for_looking()));
     assert_eq!(looking.action, "read_only");
     assert!(matches!(away(false).outcome, Outcome::Held(Hold::ReadOnly)));
-    let checkout = judge(&rules, rules.journey_named("checkout"), Stage::Session, false, true, &readings, NOW);
+    let checkout = judge(&rules, rules.journey_named("checkout"), Stage::Session, false, true, &readings);
     assert_eq!(checkout.action, "allow");
 }
 
@@ -159,7 +171,7 @@ fn containment_never_shows_what_the_ladder_holds_back() {
     poor.exposure = Reading::Known(Exposure::PairLeaked);
     poor.account_failures = Reading::Known(5.0);
     poor.past = Reading::Unknown(Why::Down);
-    let away = judge(&rules, rules.journey_named("balance"), Stage::Session, true, true, &poor, NOW);
+    let away = judge(&rules, rules.journey_named("balance"), Stage::Session, true, true, &poor);
     assert_eq!((away.action, away.reached), ("step_up", Some(1)), "{}", away.scored.because());
 }
 
@@ -172,7 +184,7 @@ fn a_held_session_gets_nowhere_on_a_journey_before_its_proof() {
         assert_eq!(verdict.action, "step_up", "{journey}");
         assert_eq!(on(&rules, journey, true, &held(&rules, "mfa", true)).action, "allow", "{journey}");
     }
-    assert_eq!(judge(&rules, None, Stage::Session, true, false, &held(&rules, "pwd", true), NOW).action, "allow");
+    assert_eq!(judge(&rules, None, Stage::Session, true, false, &held(&rules, "pwd", true)).action, "allow");
     // Even when a reload has taken the step-up away.
     rules.step_up = None;
     assert_eq!(on(&rules, "browse", true, &held(&rules, "phr", true)).action, "step_up");
@@ -183,7 +195,7 @@ fn an_attempt_from_a_guessing_network_is_slowed_down_and_a_trusted_device_there_
     let rules = law();
     let guessing = Traffic { failed: 60.0, succeeded: 0.0 };
     let attempt =
-        |readings: &Readings| judge(&rules, rules.journey_named("login"), Stage::Attempt, false, false, readings, NOW);
+        |readings: &Readings| judge(&rules, rules.journey_named("login"), Stage::Attempt, false, false, readings);
     let stranger = Readings { traffic: Reading::Known(guessing), ..elsewhere() };
     let verdict = attempt(&stranger);
     assert_eq!(verdict.action, "throttle", "{}", verdict.scored.because());
@@ -410,8 +422,8 @@ proptest! {
         let asked = readings.states()[which].1 != Reading::Unknown(Why::NotAsked);
         let held = which == 6 && readings.session.known().is_some_and(|proof| proof.held);
         prop_assume!(asked && !held);
-        let before = judge(rules, id, stage, safe, away, &readings, NOW);
-        let after = judge(rules, id, stage, safe, away, &silenced(&readings, which, why), NOW);
+        let before = judge(rules, id, stage, safe, away, &readings);
+        let after = judge(rules, id, stage, safe, away, &silenced(&readings, which, why));
         prop_assert!(
             strictness(&after) >= strictness(&before),
             "{} then {}", before.scored.because(), after.scored.because()
@@ -447,7 +459,7 @@ proptest! {
         }
         let exists = Readings::of(&seen(Reading::Known(&history), &bucket), NOW);
         let does_not = Readings::of(&seen(Reading::Unknown(Why::Missing), &bucket), NOW);
-        let judged = |readings| judge(rules, rules.journey_named("login"), Stage::Attempt, false, false, readings, NOW);
+        let judged = |readings| judge(rules, rules.journey_named("login"), Stage::Attempt, false, false, readings);
         let (one, other) = (judged(&exists), judged(&does_not));
         prop_assert_eq!(one.scored.sum(), other.scored.sum());
         prop_assert_eq!((one.action, one.reached), (other.action, other.reached));

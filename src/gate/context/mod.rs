@@ -29,6 +29,7 @@ use crate::confidence::{Reading, Why};
 use crate::identity::session::Brought;
 use crate::identity::token::Bearer;
 use crate::identity::{fields, session};
+use crate::judge::decision::Question;
 use crate::judge::history::BucketHistory;
 use crate::judge::signals::authentication::Proof;
 use crate::judge::signals::{Readings, Sighting};
@@ -36,6 +37,7 @@ use crate::judge::stage::Stage;
 use crate::listen::host::Authority;
 use crate::listen::{Peer, Scheme};
 use crate::memory::SessionFacts;
+use crate::rules::client::{Channel, Class};
 use crate::rules::facts::Facts;
 use crate::rules::routes::{Found, Marks};
 use crate::rules::ruleset::{JourneyId, Refusal, Site, SubjectSource, UpstreamId};
@@ -74,6 +76,10 @@ pub struct Context<'a> {
     pub safe: bool,
     /// When this request is judged.
     pub stage: Stage,
+    /// What kind of client asks.
+    pub class: Class,
+    /// Through which channel.
+    pub channel: Channel,
     /// Where it comes from.
     pub client: Client,
     /// The same, hashed.
@@ -167,6 +173,8 @@ impl<'a> Context<'a> {
             canonical,
             safe: Notice::safe(&head.method),
             stage: if is_sign_in { Stage::Attempt } else { Stage::Session },
+            class: Class::Customer,
+            channel: Channel::Web,
             client,
             network,
             device,
@@ -359,6 +367,25 @@ impl<'a> Context<'a> {
             gap_at_sign_in: self.facts.filter(|facts| facts.network == self.network).map(|facts| facts.gap()),
         };
         Readings::of(&sighting, self.now)
+    }
+
+    /// What the judge is asked about this request.
+    pub fn question<'q>(&self, readings: &'q Readings, upstream_away: bool) -> Question<'q>
+    where
+        'a: 'q,
+    {
+        Question {
+            rules: self.prepared.rules(),
+            effects: &self.prepared.law.effects,
+            journey: self.journey,
+            stage: self.stage,
+            safe_method: self.safe,
+            upstream_away,
+            readings,
+            class: self.class,
+            channel: self.channel,
+            now: self.now,
+        }
     }
 
     /// One client, for what is kept per client: its session, else its device, else its network. A session that anybody could

@@ -84,6 +84,7 @@ pub(super) fn lower(files: &[RuleFile], sources: &Sources, broken: bool, report:
         journeys: journeys?,
         routes: routes?,
         refusals,
+        playbooks: Vec::new(),
         cases,
         screen: screen?,
     })

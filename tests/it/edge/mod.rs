@@ -19,9 +19,8 @@ use tokio::task::JoinHandle;
 use weir::admission::{Admission, Slot};
 use weir::alarm::Alarms;
 use weir::clock::Moment;
-use weir::judge::decision::{Clearance, Outcome, judge};
+use weir::judge::decision::{Clearance, Outcome, Question, judge};
 use weir::judge::signals::Readings;
-use weir::judge::stage::Stage;
 use weir::listen::tls::Certificates;
 use weir::listen::{Bounds, Doors, Drained, Entrance, Inflow, InflowFault, Peer, Scheme, Spoken, bind, serve};
 use weir::rules::ruleset::{Protocol, Server, Upstream, UpstreamTimeout};
@@ -30,8 +29,8 @@ use weir::upstream::{Answer, Failure, Outgoing, Pools, Reach, forward};
 
 /// The one place that makes the proofs that forwarding asks for.
 fn proofs() -> (Clearance, Slot) {
-    let verdict =
-        judge(super::law::shared(), None, Stage::Session, true, false, &Readings::default(), Moment::default());
+    let readings = Readings::default();
+    let verdict = judge(&Question::calm(super::law::shared(), &readings, Moment::default()));
     let Outcome::Cleared(clearance) = verdict.outcome else { panic!("what no journey guards is cleared") };
     let slot = Admission::default().lane(&"test".into()).admit(usize::MAX, 0).expect("there is room");
     (clearance, slot)
