@@ -12,7 +12,7 @@ use crate::rules::diagnostic::{self, Diagnostic, codes};
 
 pub fn check(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let mut loaded = load(&arguments.dir);
-    if let (Some(settings), Some(rules)) = (&loaded.settings, &loaded.rules) {
+    if let (Some(settings), Some(rules)) = (&loaded.settings, loaded.compiled()) {
         let unusable = preflight(settings, rules).into_iter();
         loaded.diagnostics.extend(unusable.map(|said| Diagnostic::of(&codes::FILE, said)));
     }
@@ -23,7 +23,7 @@ pub fn check(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
             "good": good,
             "errors": loaded.errors(),
             "warnings": loaded.warnings(),
-            "fingerprint": loaded.rules.as_ref().map(|rules| rules.fingerprint.to_string()),
+            "fingerprint": loaded.compiled().filter(|_| loaded.failed_cases == 0).map(|rules| rules.fingerprint.to_string()),
             "problems": problems,
         });
         say_line(&format!("{document:#}"))?;
@@ -38,7 +38,7 @@ pub fn check(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
 fn summary(arguments: &CheckArguments, loaded: &Loaded) -> String {
     let dir = arguments.dir.display();
     let count = |n: usize, word: &str| if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") };
-    match &loaded.rules {
+    match loaded.compiled() {
         Some(rules) if loaded.errors() == 0 => format!(
             "{dir}: {}. {}, {}; {}. Fingerprint {}.",
             if loaded.warnings() == 0 { "no problems" } else { "fit to be put in force" },

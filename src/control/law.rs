@@ -128,7 +128,7 @@ impl Law {
     /// The reading, when it has errors: at start they are fatal.
     pub fn open(dir: &Path, adjust: Adjust, clock: Clock, telemetry: Telemetry) -> Result<(Self, Loaded), Box<Loaded>> {
         let mut loaded = load(dir);
-        let Some(rules) = loaded.rules.take() else { return Err(Box::new(loaded)) };
+        let Some(rules) = loaded.take_fit() else { return Err(Box::new(loaded)) };
         let files = rules.fingerprint;
         let installed = clock.now();
         let in_force = Arc::new(InForce::calm(1, Arc::new(adjust.apply(rules)), installed));
@@ -161,12 +161,12 @@ impl Law {
     /// Reads the files and installs them when they are good and new. Blocks: call it off the request path.
     pub fn reload(&self) -> Outcome {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let loaded = load(&self.dir);
+        let mut loaded = load(&self.dir);
         let files = loaded.sources.fingerprint();
         let now = self.in_force.load();
         let warnings = loaded.render(false);
         let errors = loaded.errors();
-        let outcome = match loaded.rules {
+        let outcome = match loaded.take_fit() {
             None => Outcome::Refused { generation: now.generation, errors, problems: warnings },
             Some(rules) if rules.fingerprint == now.rules.fingerprint => {
                 Outcome::Unchanged { generation: now.generation }
