@@ -148,10 +148,11 @@ pub struct Question<'a> {
 
 impl<'a> Question<'a> {
     /// A customer on the site, while nothing is armed and the upstream is there, looks at something that no journey names.
-    pub const fn calm(rules: &'a RuleSet, readings: &'a Readings, now: Moment) -> Self {
+    pub fn calm(rules: &'a RuleSet, readings: &'a Readings, now: Moment) -> Self {
+        static CALM: Effects = Effects::NONE;
         Self {
             rules,
-            effects: &Effects::NONE,
+            effects: &CALM,
             journey: None,
             stage: Stage::Session,
             safe_method: true,

@@ -38,15 +38,12 @@ pub struct Compiled {
 pub fn compile(sources: &Sources) -> Compiled {
     let mut report = Report::default();
     sources.problems().iter().cloned().for_each(|problem| report.push(problem));
-    let mut broken = sources.problems().iter().any(Diagnostic::is_error);
-    let mut files = Vec::new();
+    let broken = sources.problems().iter().any(Diagnostic::is_error);
+    let mut tables = syntax::Tables { broken, ..syntax::Tables::default() };
     for (number, source) in sources.iter().filter(|(_, source)| !source.is_settings()) {
-        let read = syntax::read_rules(number, source);
-        broken |= read.broken;
-        read.problems.into_iter().for_each(|problem| report.push(problem));
-        files.push(read.file);
+        tables.add(number, source).into_iter().for_each(|problem| report.push(problem));
     }
-    let rules = lower::lower(&files, sources, broken, &mut report);
+    let rules = lower::lower(&tables, sources, &mut report);
     let rules = rules.filter(|_| !report.has_errors());
     Compiled { rules, diagnostics: report.finish() }
 }

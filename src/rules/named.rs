@@ -5,6 +5,7 @@
 
 use smallvec::SmallVec;
 
+use super::playbook::Playbook;
 use super::ruleset::{HelpId, JourneyId, Ladder, Level, RuleSet, Rung};
 use crate::confidence::Confidence;
 
@@ -13,6 +14,16 @@ impl RuleSet {
     pub fn journey_named(&self, name: &str) -> Option<JourneyId> {
         let at = self.journeys.iter().position(|journey| &*journey.name == name)?;
         u16::try_from(at).ok().map(JourneyId)
+    }
+
+    /// Every journey's index, in order.
+    pub fn journey_ids(&self) -> impl Iterator<Item = JourneyId> {
+        (0..self.journeys.len()).map_while(|at| u16::try_from(at).ok()).map(JourneyId)
+    }
+
+    /// The playbook of this name, with its place.
+    pub fn playbook_named(&self, name: &str) -> Option<(usize, &Playbook)> {
+        self.playbooks.iter().enumerate().find(|(_, playbook)| &*playbook.name == name)
     }
 
     /// The help of this name.

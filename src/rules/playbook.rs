@@ -9,6 +9,12 @@ use super::client::Channels;
 use super::ruleset::{Action, JourneyId, UpstreamId};
 use crate::confidence::Family;
 
+/// Playbooks that a law may have; as many as a set of them in one word.
+pub const MOST: usize = 64;
+
+/// The longest that any playbook may hold: a week.
+pub const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// One playbook.
 #[derive(Debug)]
 pub struct Playbook {
@@ -42,8 +48,21 @@ pub struct Playbook {
     pub stand_down: StandDown,
     /// Logged and never enforced, whatever is said when it is armed.
     pub shadow: bool,
+    /// What customers read first, by language.
+    pub words: Vec<Words>,
     /// What agents say and do.
     pub desk: Desk,
+}
+
+/// What customers read first while a playbook holds, in one language.
+#[derive(Debug, Clone)]
+pub struct Words {
+    /// The language, as in the rule file.
+    pub language: Box<str>,
+    /// One line.
+    pub headline: Box<str>,
+    /// What it means for them.
+    pub detail: Option<Box<str>>,
 }
 
 /// What a playbook changes on one journey.
@@ -51,8 +70,10 @@ pub struct Playbook {
 pub struct Change {
     /// Which.
     pub journey: JourneyId,
-    /// Nobody gets a higher rung than this.
+    /// Nobody gets a higher rung than this one of the ladder; none where the ladder has no such rung.
     pub at_most: Option<Action>,
+    /// The same before the upstream has answered a sign-in: a rung of `attempt`.
+    pub attempt_at_most: Option<Action>,
     /// The journey is served as if its upstream were away.
     pub contained: bool,
     /// Only clients from buckets that are under attack.
@@ -88,7 +109,7 @@ pub enum Watch {
 }
 
 impl Watch {
-    /// Every one.
+    /// All of them.
     pub const ALL: [Self; 5] =
         [Self::LoginFailureRate, Self::LoginRate, Self::UpstreamFailureRate, Self::HeldRate, Self::AutomationRate];
 
@@ -183,5 +204,10 @@ impl Families {
     /// Whether there is none.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// Its families.
+    pub fn iter(self) -> impl Iterator<Item = Family> {
+        Family::ALL.into_iter().filter(move |family| self.contain(*family))
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
+use super::client::{Channel, Class};
 use super::condition::{Condition, Screen};
 use super::facts::Facts;
 use super::help::Hours;
@@ -385,6 +386,18 @@ pub struct Journey {
     pub min_coverage: u8,
     /// Clients that repeat a 401 for ever get 403 at once.
     pub step_up_status: StepUpStatus,
+    /// What its ladders would be if every rung in shadow were enforced; none when no rung is in shadow.
+    pub in_shadow: Option<InShadow>,
+}
+
+/// A journey's ladders with the rungs that are in shadow. `Journey::ladder` and `attempt` are without them: the rung above
+/// reaches down over one in shadow.
+#[derive(Debug)]
+pub struct InShadow {
+    /// In place of `attempt`.
+    pub attempt: Option<Ladder>,
+    /// In place of `ladder`.
+    pub ladder: Ladder,
 }
 
 /// Which status asks an API client for one more proof.
@@ -538,6 +551,8 @@ pub struct Case {
     pub given: Given,
     /// The word of the action that must come out, strictness names as in [`Action::word`].
     pub expect: Box<str>,
+    /// Names of playbooks that are armed; this law has every one of them.
+    pub armed: Vec<Box<str>>,
 }
 
 /// What a case says is known of the client. What it leaves out is missing.
@@ -561,4 +576,10 @@ pub struct Given {
     pub upstream_down: bool,
     /// Sources that are down: `jwks`.
     pub jwks_down: bool,
+    /// What kind of client asks.
+    pub class: Class,
+    /// Through which channel.
+    pub channel: Channel,
+    /// Its network is under attack.
+    pub contaminated: bool,
 }

@@ -74,6 +74,15 @@ codes! {
 
     NEEDS_CARE "W0080" Error "A setting would expose something that must stay private."
     CLEAR_TEXT "W0081" Warning "Something that must not be changed on the way is fetched in clear text."
+
+    PLAYBOOK_ENDS "W0140" Error "A playbook does not end, or not in time."
+    NO_SUCH_RUNG "W0141" Error "A playbook asks for a rung that the journey does not have."
+    CHANGES_NOTHING "W0142" Error "A playbook, or one of its changes, changes nothing."
+    NOT_CONTAINED "W0143" Error "A playbook contains a journey that does not say how."
+    NEEDS_A_PERSON "W0144" Error "A trigger would change things for everybody without a person."
+    DESK_UNPREPARED "W0145" Error "A playbook leads customers to people who are not told how to verify them."
+    BAD_THRESHOLD "W0146" Error "A value to compare with cannot be read."
+    ARMS_SITE_WIDE "W0147" Warning "A trigger changes things for everybody; only its stand-down keeps it short."
 }
 
 #[cfg(test)]

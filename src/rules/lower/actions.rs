@@ -25,7 +25,7 @@ pub(super) struct Written<'f> {
 
 impl<'f> From<&'f RungFile> for Written<'f> {
     fn from(file: &'f RungFile) -> Self {
-        let RungFile { span, at: _, r#do: word, level, max_age, to, every } = file;
+        let RungFile { span, at: _, r#do: word, level, max_age, to, every, mode: _ } = file;
         Self { span: *span, word, level, max_age, to, every }
     }
 }

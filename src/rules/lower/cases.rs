@@ -1,24 +1,43 @@
 //! Cases: what must hold before the law is installed. They are run by the judge; here they are only read.
 
 use super::Lower;
+use super::playbooks::channel;
+use crate::rules::client::Class;
 use crate::rules::diagnostic::{Diagnostic, codes};
 use crate::rules::ruleset::{Case, Given};
+use crate::rules::syntax::Tables;
 use crate::rules::syntax::files::{ActionWord, CaseFile, DeviceWord, GivenFile, NetworkWord};
+use crate::rules::syntax::playbooks::ClassWord;
 use crate::rules::target;
 
 /// Cases that a law may have.
 const CASES: usize = 20_000;
 
 impl Lower<'_> {
-    /// Every case that could be read.
-    pub(super) fn cases(&mut self, files: Vec<&CaseFile>) -> Vec<Case> {
+    /// Every case that could be read. Those of a playbook's file run with that playbook armed.
+    pub(super) fn cases(&mut self, tables: &Tables) -> Vec<Case> {
+        let rules = tables.rules.iter().flat_map(|file| file.case.items()).map(|case| (case, None));
+        let playbooks = tables
+            .playbooks
+            .iter()
+            .flat_map(|(name, file)| file.case.items().iter().map(move |case| (case, Some(&name.value))));
+        let files: Vec<_> = rules.chain(playbooks).collect();
         if !self.within(files.len(), CASES, "cases") {
             return Vec::new();
         }
-        files.into_iter().filter_map(|file| self.case(file)).collect()
+        files.into_iter().filter_map(|(file, of)| self.case(file, of)).collect()
     }
 
-    fn case(&mut self, file: &CaseFile) -> Option<Case> {
+    fn case(&mut self, file: &CaseFile, of: Option<&Box<str>>) -> Option<Case> {
+        let named = file.armed.given().map_or(&[][..], |armed| &armed.all);
+        let armed: Option<Vec<Box<str>>> = named
+            .iter()
+            .map(|name| self.playbooks.find(name, self.broken, self.report).map(|_| name.value.clone()))
+            .collect();
+        let mut armed = armed?;
+        armed.extend(of.cloned());
+        armed.sort_unstable();
+        armed.dedup();
         let request = file.request.given();
         if let Some(path) = request.and_then(|request| request.path.given()) {
             let bare = path.split('?').next().unwrap_or("");
@@ -49,6 +68,7 @@ impl Lower<'_> {
             headers: headers.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect(),
             given: given?,
             expect: expect?.value.word().into(),
+            armed,
         })
     }
 
@@ -68,6 +88,18 @@ impl Lower<'_> {
             network_failures: failures(file.network_failures.given().map(|many| many.value)),
             upstream_down: file.upstream_down.given()?.value,
             jwks_down: file.jwks_down.given()?.value,
+            class: class(file.class.given()?.value),
+            channel: channel(file.channel.given()?.value),
+            contaminated: file.contaminated.given()?.value,
         })
+    }
+}
+
+const fn class(word: ClassWord) -> Class {
+    match word {
+        ClassWord::Customer => Class::Customer,
+        ClassWord::Agent => Class::Agent,
+        ClassWord::Partner => Class::Partner,
+        ClassWord::Automation => Class::Automation,
     }
 }

@@ -2,10 +2,11 @@
 
 use super::Lower;
 use super::identity::statuses;
+use super::ladder::Ladders;
 use super::names::Entry;
 use crate::confidence::Confidence;
 use crate::rules::diagnostic::{Diagnostic, codes};
-use crate::rules::ruleset::{Action, HelpId, Journey, Ladder, StepUpStatus};
+use crate::rules::ruleset::{Action, HelpId, InShadow, Journey, Ladder, StepUpStatus};
 use crate::rules::syntax::files::{ActionFile, JourneyFile};
 use crate::rules::syntax::table::{Field, Said};
 
@@ -49,7 +50,7 @@ impl Lower<'_> {
         self.says_what_unknown_means(name, file);
         // A ladder that was reported may lead anywhere; what leans on it is not a second problem.
         let fallback = match &ladder {
-            Some(ladder) => leads_to(ladder).or_else(|| self.only_help()),
+            Some(ladder) => leads_to(&ladder.enforced).or_else(|| self.only_help()),
             None => Some(HelpId(0)),
         };
         let contained = self.contained(&file.contained, fallback);
@@ -58,16 +59,18 @@ impl Lower<'_> {
         let text = |field: &Field<crate::rules::syntax::files::BodyField>| {
             field.given().and_then(|body| body.field.given()).map(|name| name.value.clone())
         };
+        let (ladder, attempt) = (ladder?, attempt.map_or(Some(None), |attempt| attempt.map(Some))?);
+        let some_in_shadow = ladder.full.is_some() || attempt.as_ref().is_some_and(|attempt| attempt.full.is_some());
+        let full = |ladders: &Ladders| ladders.full.as_ref().unwrap_or(&ladders.enforced).clone();
+        let in_shadow = some_in_shadow.then(|| InShadow { attempt: attempt.as_ref().map(full), ladder: full(&ladder) });
         Some(Journey {
             name: (*name.value).into(),
             account: text(&file.account),
             credential: text(&file.credential),
             succeeds_on: file.succeeds_on.given().and_then(|outcome| outcome.status.given()).map(statuses),
-            attempt: match attempt {
-                Some(attempt) => Some(attempt?),
-                None => None,
-            },
-            ladder: ladder?,
+            attempt: attempt.map(|attempt| attempt.enforced),
+            ladder: ladder.enforced,
+            in_shadow,
             view_line,
             require: require?,
             contained: contained?,

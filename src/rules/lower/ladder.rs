@@ -8,13 +8,25 @@ use crate::rules::diagnostic::{Diagnostic, codes};
 use crate::rules::ruleset::{Action, Ladder, Rung};
 use crate::rules::source::Span;
 use crate::rules::syntax::files::{ActionWord, RungFile};
+use crate::rules::syntax::playbooks::ModeWord;
 
 /// Rungs that a ladder may have.
 const RUNGS: usize = 16;
 
+/// A ladder as it is enforced, and, when some of its rungs are in shadow, as it would be with them.
+#[derive(Debug)]
+pub(super) struct Ladders {
+    pub(super) enforced: Ladder,
+    pub(super) full: Option<Ladder>,
+}
+
+fn in_shadow(file: &RungFile) -> bool {
+    file.mode.given().is_some_and(|mode| mode.value == ModeWord::Shadow)
+}
+
 impl Lower<'_> {
     /// The ladder of these rungs; `None` when something was reported.
-    pub(super) fn ladder(&mut self, files: &[RungFile], place: Span, view_line: Option<Confidence>) -> Option<Ladder> {
+    pub(super) fn ladder(&mut self, files: &[RungFile], place: Span, view_line: Option<Confidence>) -> Option<Ladders> {
         if files.is_empty() {
             let problem = Diagnostic::of(&codes::EMPTY, "this ladder has no rung").at(place, "empty");
             self.error(problem.help("a ladder ends at 0: { at = 0, do = \"allow\" }"));
@@ -39,8 +51,46 @@ impl Lower<'_> {
         if let Some((file, Some(last))) = rungs.last() {
             self.has_an_exit(last, file);
         }
-        let rungs: Option<SmallVec<[Rung; 4]>> = rungs.into_iter().map(|(_, rung)| rung).collect();
-        rungs.map(|rungs| Ladder { rungs })
+        let rungs: Option<Vec<(&RungFile, Rung)>> = rungs.into_iter().map(|(file, rung)| Some((file, rung?))).collect();
+        let rungs = rungs?;
+        let full = Ladder { rungs: rungs.iter().map(|(_, rung)| rung.clone()).collect() };
+        if !files.iter().any(in_shadow) {
+            return Some(Ladders { enforced: full, full: None });
+        }
+        let enforced = self.without_shadow(&rungs, place, view_line)?;
+        Some(Ladders { enforced, full: Some(full) })
+    }
+
+    /// What is left when rungs in shadow are passed over: the rung above reaches down over each. What must hold for every ladder
+    /// must hold for this one.
+    fn without_shadow(
+        &mut self,
+        rungs: &[(&RungFile, Rung)],
+        place: Span,
+        view_line: Option<Confidence>,
+    ) -> Option<Ladder> {
+        let mut left: Vec<(&RungFile, Rung)> = Vec::new();
+        for (file, rung) in rungs {
+            if !in_shadow(file) {
+                left.push((file, rung.clone()));
+            } else if let Some((_, above)) = left.last_mut() {
+                above.at = rung.at;
+            }
+        }
+        let Some((file, last)) = left.last() else {
+            let problem =
+                Diagnostic::of(&codes::EMPTY, "every rung of this ladder is in shadow, so nothing is enforced");
+            self.error(problem.at(place, "nothing left").help("leave one rung enforced: { at = 0, do = \"allow\" }"));
+            return None;
+        };
+        self.has_an_exit(last, file);
+        for (file, rung) in &left {
+            if let Some(line) = view_line {
+                self.shows_nothing_below(line, rung, file);
+            }
+        }
+        let rungs: SmallVec<[Rung; 4]> = left.into_iter().map(|(_, rung)| rung).collect();
+        Some(Ladder { rungs })
     }
 
     fn rung(&mut self, file: &RungFile) -> Option<Rung> {

@@ -10,16 +10,18 @@ mod identity;
 mod journeys;
 mod ladder;
 mod names;
+mod playbooks;
 mod refusals;
 mod routes;
 mod sites;
 
-use names::{Index, Levels, named, one, tables};
+use names::{Index, Levels, all, named, one};
 
 use super::diagnostic::{Diagnostic, Report, codes};
 use super::ruleset::{HelpId, Level, RuleSet};
 use super::source::Sources;
-use super::syntax::files::{HelpFile, RuleFile};
+use super::syntax::Tables;
+use super::syntax::files::HelpFile;
 
 /// What the parts of a law need to know of each other while it is made.
 struct Lower<'f> {
@@ -28,6 +30,8 @@ struct Lower<'f> {
     /// Some text could not be read as TOML, or not at all: what seems to be missing may be there.
     broken: bool,
     upstreams: Index<'f>,
+    journeys: Index<'f>,
+    playbooks: Index<'f>,
     help: Index<'f>,
     help_files: Vec<Option<&'f HelpFile>>,
     levels: Levels,
@@ -46,32 +50,37 @@ struct Means {
 }
 
 /// Makes the law, as far as it goes. The caller drops it when there were errors.
-pub(super) fn lower(files: &[RuleFile], sources: &Sources, broken: bool, report: &mut Report) -> Option<RuleSet> {
+pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> Option<RuleSet> {
+    let (files, broken) = (&tables.rules[..], tables.broken);
     let upstream_files = named(files, |file| file.upstreams.given());
     let help_files = named(files, |file| file.help.given());
     let journey_files = named(files, |file| file.journeys.given());
     let upstreams = Index::new("upstream", &upstream_files, report);
     let help = Index::new("help", &help_files, report);
-    Index::new("journey", &journey_files, report);
+    let journeys = Index::new("journey", &journey_files, report);
+    let playbook_files: Vec<_> = tables.playbooks.iter().map(|(name, file)| (name, Some(file))).collect();
+    let playbooks = Index::new("playbook", &playbook_files, report);
     let assurance = one("[assurance]", files, |file| file.assurance.given(), |table| table.span, report);
     let identity = one("[identity]", files, |file| file.identity.given(), |table| table.span, report);
     let step_up = one("[step_up]", files, |file| file.step_up.given(), |table| table.span, report);
 
     let help_files: Vec<_> = help_files.into_iter().map(|(_, file)| file).collect();
     let levels = Levels::new(assurance, report);
-    let mut lower = Lower { report, sources, broken, upstreams, help, help_files, levels, means: Means::default() };
+    let means = Means::default();
+    let mut lower = Lower { report, sources, broken, upstreams, journeys, playbooks, help, help_files, levels, means };
 
     let (step_up, mut marked) = lower.step_up(step_up);
     let (identity, ends) = lower.identity(identity);
     marked.extend(ends);
     lower.means = lower.means_of(step_up.as_ref(), &identity);
     let help = lower.all_help();
-    let sites = lower.sites(tables(files, |file| &file.site));
-    let upstreams = lower.upstreams(&upstream_files);
+    let sites = lower.sites(all(files, |file| &file.site));
     let journeys = lower.journeys(&journey_files);
+    let playbooks = lower.playbooks(&tables.playbooks, journeys.as_deref());
+    let upstreams = lower.upstreams(&upstream_files);
     let routes = lower.routes(&journey_files, &marked);
-    let (refusals, screen) = lower.refusals(tables(files, |file| &file.refuse));
-    let cases = lower.cases(tables(files, |file| &file.case));
+    let (refusals, screen) = lower.refusals(all(files, |file| &file.refuse));
+    let cases = lower.cases(tables);
 
     Some(RuleSet {
         fingerprint: sources.fingerprint(),
@@ -84,7 +93,7 @@ pub(super) fn lower(files: &[RuleFile], sources: &Sources, broken: bool, report:
         journeys: journeys?,
         routes: routes?,
         refusals,
-        playbooks: Vec::new(),
+        playbooks: playbooks?,
         cases,
         screen: screen?,
     })

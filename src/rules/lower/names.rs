@@ -22,7 +22,7 @@ pub(super) fn named<'f, T>(
 }
 
 /// The listed tables of one kind, of all files.
-pub(super) fn tables<'f, T>(files: &'f [RuleFile], pick: impl Fn(&'f RuleFile) -> &'f Field<Vec<T>>) -> Vec<&'f T> {
+pub(super) fn all<'f, T>(files: &'f [RuleFile], pick: impl Fn(&'f RuleFile) -> &'f Field<Vec<T>>) -> Vec<&'f T> {
     files.iter().flat_map(|file| pick(file).items()).collect()
 }
 

@@ -72,11 +72,12 @@ impl Lower<'_> {
         UpstreamId(found.unwrap_or(0))
     }
 
-    /// Every upstream; one that no site uses is pointed out. Call it after the sites.
+    /// Every upstream; one that nothing uses is pointed out. Call it after the sites and the playbooks.
     pub(super) fn upstreams(&mut self, files: &[Entry<'_, UpstreamFile>]) -> Option<Vec<Upstream>> {
         if !self.broken {
             for (name, span) in self.upstreams.unused() {
-                let problem = Diagnostic::of(&codes::UNUSED_UPSTREAM, format!("no site uses upstream `{name}`"));
+                let problem =
+                    Diagnostic::of(&codes::UNUSED_UPSTREAM, format!("no site and no playbook uses upstream `{name}`"));
                 self.error(problem.at(span, "never used").help("use it in a [[site]], or remove it"));
             }
         }

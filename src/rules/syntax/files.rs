@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::forms::{Later, Many, Named, Whole};
+use super::playbooks::{ChannelWord, ClassWord, ModeWord};
 use super::table::{Field, Form, Said, Shape, Value, Walk, table, words};
 use super::written::{
     Address, CookieName, HeaderKey, Host, KeysAt, Method, Origin, Page, PathEnd, Pattern, PerHour, PlainPath,
@@ -46,51 +47,6 @@ table! {
         notice: Later = not_yet;
         /// Where signals come from.
         signals: Later = not_yet;
-    }
-}
-
-table! {
-    /// A playbook: a prebuilt incident mode. No playbook is acted on by this build.
-    PlaybookFile("a playbook") {
-        /// One sentence.
-        summary: Later = optional;
-        /// Who answers for it.
-        owner: Later = optional;
-        /// When it ends by itself.
-        expires: Later = optional;
-        /// The longest that extensions may make it.
-        at_most_total: Later = optional;
-        /// What arms it.
-        trigger: Later = optional;
-        /// What it changes, by journey.
-        changes: Later = optional;
-        /// What automation may still do.
-        automation: Later = optional;
-        /// Journeys served from elsewhere.
-        route: Later = optional;
-        /// Signals that it distrusts.
-        signals: Later = optional;
-        /// How it ends.
-        stand_down: Later = optional;
-        /// The words that customers read, by language.
-        notice: Later = optional;
-        /// What agents say and do.
-        desk: Later = optional;
-        /// What happens to routes that no journey names.
-        unlisted: Later = optional;
-        /// Whether tunnels are cut.
-        cut_streams: Later = optional;
-        /// Which channels it concerns.
-        channels: Later = optional;
-        /// What must hold before this law is installed.
-        case: Vec<CaseFile> = optional;
-    }
-}
-
-impl PlaybookFile {
-    /// Whether there is more in it than cases.
-    pub(crate) const fn says_something(&self) -> bool {
-        !(self.summary.is_absent() && self.trigger.is_absent() && self.changes.is_absent() && self.expires.is_absent())
     }
 }
 
@@ -367,6 +323,8 @@ table! {
         to: Text = optional;
         /// The shortest time between two requests of one client, for `throttle`; 10s when absent.
         every: Said<Duration> = optional;
+        /// Whether it is enforced, or only logged: the rung above then reaches down over it.
+        mode: Said<ModeWord> = default("\"enforce\"");
     }
 }
 
@@ -493,6 +451,8 @@ table! {
         given: GivenFile = default("{}");
         /// The action that must come out.
         expect: Said<ActionWord> = required;
+        /// Playbooks that are armed, beside the one whose file this is.
+        armed: Many<Text> = optional;
     }
 }
 
@@ -559,6 +519,12 @@ table! {
         upstream_down: Said<bool> = default("false");
         /// The keys of tokens cannot be had.
         jwks_down: Said<bool> = default("false");
+        /// What kind of client asks.
+        class: Said<ClassWord> = default("\"customer\"");
+        /// Where it comes from.
+        channel: Said<ChannelWord> = default("\"web\"");
+        /// Its network is under attack: most sign-ins of strangers from there fail.
+        contaminated: Said<bool> = default("false");
     }
 }
 

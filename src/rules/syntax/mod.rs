@@ -6,13 +6,14 @@ pub(crate) mod files;
 pub(crate) mod forms;
 mod mend;
 mod nesting;
+pub(crate) mod playbooks;
 mod reference;
 pub(crate) mod route;
 mod suggest;
 pub(crate) mod table;
 pub(crate) mod written;
 
-pub use reference::{reference, schema};
+pub use reference::{playbook_schema, reference, schema};
 pub(crate) use reference::{reference_of, schema_of};
 pub(crate) use suggest::closest;
 
@@ -20,8 +21,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, codes};
 use super::source::{Source, Span};
-use files::{PlaybookFile, RuleFile};
-use table::{Form, Walk};
+use files::RuleFile;
+use playbooks::PlaybookFile;
+use table::{Form, Said, Walk};
 
 /// Brackets inside brackets that a rule file may have.
 const NESTING: usize = 32;
@@ -58,24 +60,33 @@ pub(crate) fn read<T: Form + Default>(number: u16, source: &Source) -> Read<T> {
     Read { file, broken, problems }
 }
 
-/// A source of law, as its tables.
-pub(crate) fn read_rules(number: u16, source: &Source) -> Read<RuleFile> {
-    if !source.is_playbook() {
-        return read(number, source);
+/// The tables of every source of law.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    /// Rule files.
+    pub(crate) rules: Vec<RuleFile>,
+    /// Playbooks, each with the name of its file.
+    pub(crate) playbooks: Vec<(Said<Box<str>>, PlaybookFile)>,
+    /// Some text was broken, so that names may be missing through no fault of others.
+    pub(crate) broken: bool,
+}
+
+impl Tables {
+    /// Reads one more source, and gives what was wrong with it.
+    pub(crate) fn add(&mut self, number: u16, source: &Source) -> Vec<Diagnostic> {
+        if !source.is_playbook() {
+            let read = read(number, source);
+            self.rules.push(read.file);
+            self.broken |= read.broken;
+            return read.problems;
+        }
+        let read = read(number, source);
+        let name = source.name.rsplit('/').next().unwrap_or_default();
+        let span = Span { source: number, start: 0, end: 0 };
+        self.playbooks.push((Said { value: name.trim_end_matches(".toml").into(), span }, read.file));
+        self.broken |= read.broken;
+        read.problems
     }
-    let Read { file, broken, mut problems } = read::<PlaybookFile>(number, source);
-    if file.says_something() {
-        let place = Span { source: number, start: 0, end: 0 };
-        problems.push(
-            Diagnostic::of(
-                &codes::NOT_YET,
-                "a playbook is part of the language, but this build does not act on it yet",
-            )
-            .at(place, "this file")
-            .help("keep it for later builds, or remove it; its cases are run"),
-        );
-    }
-    Read { file: RuleFile { case: file.case, ..RuleFile::default() }, broken, problems }
 }
 
 fn offset(at: usize) -> u32 {

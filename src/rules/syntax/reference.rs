@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::files::{PlaybookFile, RuleFile};
+use super::files::RuleFile;
+use super::playbooks::PlaybookFile;
 use super::table::{Form, Need, Shape, TableShape};
 use crate::rules::diagnostic::{Severity, codes};
 
@@ -31,6 +32,11 @@ pub fn reference() -> String {
 /// The JSON schema (draft 7) of a rule file.
 pub fn schema() -> Value {
     schema_of::<RuleFile>("Weir rule file")
+}
+
+/// The JSON schema (draft 7) of a playbook.
+pub fn playbook_schema() -> Value {
+    schema_of::<PlaybookFile>("Weir playbook")
 }
 
 /// The tables of one kind of file, as Markdown.
@@ -69,7 +75,7 @@ fn gather(shape: &Shape, tables: &mut Vec<TableShape>) {
         }
         Shape::List(each) | Shape::OneOrMany(each) | Shape::Named(each) => gather(each, tables),
         Shape::Either(shapes) => shapes.iter().for_each(|shape| gather(shape, tables)),
-        Shape::Text(..) | Shape::Whole(..) | Shape::Flag | Shape::Words(_) | Shape::Anything => {}
+        Shape::Text(..) | Shape::Whole(..) | Shape::Number | Shape::Flag | Shape::Words(_) | Shape::Anything => {}
     }
 }
 
@@ -77,6 +83,7 @@ fn copy(shape: &Shape) -> Shape {
     match shape {
         Shape::Text(what, example) => Shape::Text(what, example),
         Shape::Whole(from, to) => Shape::Whole(*from, *to),
+        Shape::Number => Shape::Number,
         Shape::Flag => Shape::Flag,
         Shape::Words(words) => Shape::Words(words),
         Shape::List(each) => Shape::List(Box::new(copy(each))),
@@ -119,6 +126,7 @@ fn describe(shape: &Shape, definitions: &mut BTreeMap<String, Value>) -> Value {
         Shape::Text(_, example) => json!({ "type": "string", "examples": [example] }),
         Shape::Whole(from, u64::MAX) => json!({ "type": "integer", "minimum": from }),
         Shape::Whole(from, to) => json!({ "type": "integer", "minimum": from, "maximum": to }),
+        Shape::Number => json!({ "type": "number" }),
         Shape::Flag => json!({ "type": "boolean" }),
         Shape::Words(words) => json!({ "enum": words.iter().map(|(word, _)| word).collect::<Vec<_>>() }),
         Shape::List(each) => json!({ "type": "array", "items": describe(each, definitions) }),

@@ -71,6 +71,8 @@ pub(crate) enum Shape {
     Text(&'static str, &'static str),
     /// A whole number from one to another.
     Whole(u64, u64),
+    /// A number, with a fraction or without.
+    Number,
     /// True or false.
     Flag,
     /// One of these words.
@@ -124,6 +126,7 @@ impl Shape {
             Self::Text(what, _) => (*what).to_owned(),
             Self::Whole(0, u64::MAX) => "a whole number".to_owned(),
             Self::Whole(from, to) => format!("a whole number from {from} to {to}"),
+            Self::Number => "a number".to_owned(),
             Self::Flag => "true or false".to_owned(),
             Self::Words(words) => {
                 let all: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
