@@ -39,6 +39,7 @@ pub fn hold(
         }
         Hold::ReadOnly => read_only::notice(context),
         Hold::Handoff { to } => handoff::notice(gate, context, to, record),
+        Hold::Narrowed => Notice::automation_narrowed(),
         Hold::Deny { to } => {
             let mut notice = Notice::denied();
             notice.exits.push(Exit::Contact(Contact::at(context.prepared.rules().help(to), false, context.now)));

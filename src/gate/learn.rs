@@ -164,7 +164,7 @@ fn sign_in_worked(
         readings = readings.hidden_account();
     }
     let verdict = judge(&Question { stage: Stage::Session, safe_method: true, ..context.question(&readings, false) });
-    record.session_scored = Some((verdict.scored, verdict.action));
+    record.judged_session(&verdict);
     let hold = match verdict.outcome {
         Outcome::Cleared(_) => None,
         Outcome::Held(Hold::Throttle(throttle)) => {
@@ -202,7 +202,7 @@ fn sign_in_worked(
             lead_to_step_up(gate, context, response, reader);
             Ok(())
         }
-        Some(hold @ (Hold::Handoff { .. } | Hold::Deny { .. })) => {
+        Some(hold @ (Hold::Handoff { .. } | Hold::Deny { .. } | Hold::Narrowed)) => {
             record.action = verdict.action;
             answer::hold(gate, context, hold, reader, record).map(|_| ())
         }

@@ -134,6 +134,12 @@ impl<'a> Line<'a> {
         self.list(words.iter(), |line, word| line.string(word));
     }
 
+    /// Names, as many as there are.
+    pub fn names<'n>(&mut self, key: &str, names: impl Iterator<Item = &'n str>) {
+        self.key(key);
+        self.list(names, Self::string);
+    }
+
     /// A judgement: the score, its coverage, and every line of its explanation as [`crate::judge::score::Evidence`] shows it.
     pub fn scored(&mut self, [confidence, coverage, because]: [&str; 3], scored: &Scored) {
         self.number(confidence, u64::from(scored.confidence().score()));

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use super::Shared;
 use crate::admission::Lane;
+use crate::clock::Moment;
 use crate::confidence::Confidence;
 use crate::identity::token::Tokens;
 use crate::rules::in_force::InForce;
@@ -17,6 +18,13 @@ use crate::rules::routes::RouteId;
 use crate::rules::ruleset::{JourneyId, RuleSet, SubjectSource, UpstreamId};
 use crate::telemetry::Telemetry;
 use crate::telemetry::series::{Counter, Histogram};
+
+/// The names of the armed playbooks that are enforced, and until when that is right.
+#[derive(Debug)]
+struct PostureHeader {
+    value: HeaderValue,
+    until: Moment,
+}
 
 /// What is in force, with what this worker made ready for it.
 #[derive(Debug)]
@@ -26,6 +34,7 @@ pub struct Prepared {
     lanes: Vec<Arc<Lane>>,
     journeys: Vec<HeaderValue>,
     scores: Vec<HeaderValue>,
+    posture: Option<PostureHeader>,
     tokens: Option<Arc<Tokens>>,
     meters: Meters,
 }
@@ -38,12 +47,21 @@ impl Prepared {
         let header = |name: &str| HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static("unnamed"));
         let journeys = rules.journeys.iter().map(|journey| header(&journey.name)).collect();
         let scores = (0..=100).map(|score: u16| HeaderValue::from(score)).collect();
+        let posture = posture_header(&law, law.installed)
+            .map(|value| PostureHeader { value, until: law.effects.next_end(law.installed).unwrap_or_default() });
         let meters = Meters::new(worker, shared.telemetry.clone(), rules);
         let tokens = match &rules.identity.subject {
             Some(SubjectSource::Jwt(source)) => shared.identity.tokens(source),
             Some(SubjectSource::SessionCookie { .. }) | None => None,
         };
-        Self { law, lanes, journeys, scores, tokens, meters }
+        Self { law, lanes, journeys, scores, posture, tokens, meters }
+    }
+
+    /// What the upstream is told of the posture; nothing while none is enforced. Made once for a posture; again only where one
+    /// has ended and nobody has said so yet.
+    pub fn posture_header(&self, now: Moment) -> Option<HeaderValue> {
+        let prepared = self.posture.as_ref()?;
+        if now < prepared.until { Some(prepared.value.clone()) } else { posture_header(&self.law, now) }
     }
 
     /// The rules.
@@ -75,6 +93,11 @@ impl Prepared {
     pub const fn meters(&self) -> &Meters {
         &self.meters
     }
+}
+
+fn posture_header(law: &InForce, now: Moment) -> Option<HeaderValue> {
+    let names: Vec<&str> = law.effects.enforced(&law.rules, now).collect();
+    if names.is_empty() { None } else { HeaderValue::from_str(&names.join(", ")).ok() }
 }
 
 /// Metric cells by a place in the law, and what else tells them apart: a few at each place, so a request finds its own by
@@ -109,6 +132,7 @@ pub struct Meters {
     telemetry: Telemetry,
     requests: Cells<(u8, u16), Histogram>,
     decisions: Cells<&'static str, Counter>,
+    shadows: Cells<&'static str, Counter>,
     confidence: Cells<(), Histogram>,
     upstreams: Cells<(), Histogram>,
     overhead: Arc<Histogram>,
@@ -121,6 +145,7 @@ impl Meters {
             worker,
             requests: Cells::new(rules.routes.len() + 1),
             decisions: Cells::new(rules.journeys.len() + 1),
+            shadows: Cells::new(rules.journeys.len() + 1),
             confidence: Cells::new(rules.journeys.len()),
             upstreams: Cells::new(rules.upstreams.len()),
             overhead,
@@ -147,6 +172,16 @@ impl Meters {
         };
         let place = journey.map_or(0, |journey| journey.index() + 1);
         self.decisions.count(place, action, fetch, |cell| cell.add(1));
+    }
+
+    /// Counts what would have been decided if everything in shadow were enforced, where that is something else.
+    pub fn shadow(&self, rules: &RuleSet, journey: Option<JourneyId>, action: &'static str) {
+        let fetch = || {
+            let name = journey.map_or("(unlisted)", |journey| &*rules.journey(journey).name);
+            self.telemetry.decisions.cell(self.worker, [name, action, "shadow"])
+        };
+        let place = journey.map_or(0, |journey| journey.index() + 1);
+        self.shadows.count(place, action, fetch, |cell| cell.add(1));
     }
 
     /// Counts a confidence on a journey.

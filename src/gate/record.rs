@@ -13,6 +13,7 @@ use super::prepared::Prepared;
 use crate::clock::Moment;
 use crate::judge::decision::Verdict;
 use crate::judge::score::Scored;
+use crate::rules::effects::Playbooks;
 use crate::rules::routes::RouteId;
 use crate::rules::ruleset::{JourneyId, UpstreamId};
 use crate::subject::{Account, Device, Network, Session};
@@ -72,6 +73,10 @@ pub struct Record {
     pub scored: Option<Scored>,
     /// The judgement of the session that a sign-in opened.
     pub session_scored: Option<(Scored, &'static str)>,
+    /// What would have been done if everything in shadow were enforced, where that is something else.
+    pub shadow: Option<&'static str>,
+    /// The armed playbooks that asked something of it.
+    pub playbooks: Playbooks,
     /// The name of the `[[refuse]]` or the word of the fault.
     pub why: Option<Box<str>>,
     /// The cause, for operators.
@@ -119,6 +124,8 @@ impl Record {
             rung: None,
             scored: None,
             session_scored: None,
+            shadow: None,
+            playbooks: Playbooks::default(),
             why: None,
             cause: None,
             upstream: None,
@@ -137,6 +144,15 @@ impl Record {
         self.action = verdict.action;
         self.rung = verdict.reached;
         self.scored = Some(verdict.scored);
+        self.shadow = verdict.shadow;
+        self.playbooks = verdict.playbooks;
+    }
+
+    /// The judge has spoken of the session that a sign-in opens.
+    pub fn judged_session(&mut self, verdict: &Verdict) {
+        self.session_scored = Some((verdict.scored, verdict.action));
+        self.shadow = verdict.shadow.or(self.shadow);
+        self.playbooks = self.playbooks.or(verdict.playbooks);
     }
 
     /// The request goes to the upstream now.
@@ -184,6 +200,12 @@ impl Record {
             line.text("session_action", action);
             line.scored(["session_confidence", "session_coverage", "session_because"], scored);
         }
+        if let Some(shadow) = self.shadow {
+            line.text("shadow", shadow);
+        }
+        if !self.playbooks.is_empty() {
+            line.names("playbooks", self.playbooks.names(&self.prepared.law.posture));
+        }
         if let Some(why) = &self.why {
             line.text("why", why);
         }
@@ -218,10 +240,14 @@ impl Drop for Record {
         meters.request(rules, self.route, &self.method, status, seconds);
         meters.overhead((seconds - self.upstream_time).max(0.0));
         meters.decision(rules, self.journey, self.action);
+        if let Some(shadow) = self.shadow {
+            meters.shadow(rules, self.journey, shadow);
+        }
         if let (Some(journey), Some(scored)) = (self.journey, &self.scored) {
             meters.confidence(rules, journey, scored.confidence().score());
         }
-        let simply_allowed = self.action == "allow" && self.why.is_none() && self.learned.is_empty();
+        let simply_allowed =
+            self.action == "allow" && self.why.is_none() && self.learned.is_empty() && self.shadow.is_none();
         if self.policy.wants(simply_allowed) {
             self.policy.lines.borrow_mut().line(|out| self.write(out, seconds));
         }

@@ -6,21 +6,22 @@
 
 use std::time::Duration;
 
+use super::armed;
 use super::score::{Scored, score};
 use super::signals::Readings;
 use super::signals::authentication::Proof;
 use super::stage::Stage;
 use crate::clock::Moment;
 use crate::rules::client::{Channel, Class};
-use crate::rules::effects::Effects;
-use crate::rules::ruleset::{Action, HelpId, Journey, JourneyId, Level, RuleSet};
+use crate::rules::effects::{Effects, Playbooks};
+use crate::rules::ruleset::{Action, HelpId, Journey, JourneyId, Ladder, Level, RuleSet};
 
 /// What came out, and why.
 #[derive(Debug)]
 pub struct Verdict {
     /// The score with its explanation.
     pub scored: Scored,
-    /// Which rung of the ladder was reached, from the top; none where no ladder applies.
+    /// Which rung of the ladder was reached, from the top of the ladder as it is enforced; none where no ladder applies.
     pub reached: Option<usize>,
     /// The word of what is done, as in [`Action::word`].
     pub action: &'static str,
@@ -28,6 +29,8 @@ pub struct Verdict {
     pub outcome: Outcome,
     /// What would be done if all that is in shadow were enforced, where that is something else.
     pub shadow: Option<&'static str>,
+    /// The armed playbooks that asked something of it. None of them is in shadow.
+    pub playbooks: Playbooks,
 }
 
 /// Whether a request goes on.
@@ -95,6 +98,8 @@ pub enum Hold {
         /// Where a person is reached all the same.
         to: HelpId,
     },
+    /// A playbook says what automation may still do, and this is not among it.
+    Narrowed,
 }
 
 /// What a proof is short of.
@@ -130,6 +135,8 @@ pub struct Question<'a> {
     pub effects: &'a Effects,
     /// What the request tries to do; `None` for a route that no journey names.
     pub journey: Option<JourneyId>,
+    /// The rules name its route: for a journey, or as one that takes a proof or ends a session.
+    pub listed: bool,
     /// When it is judged.
     pub stage: Stage,
     /// Whether its method only looks (RFC 9110, section 9.2.1).
@@ -154,6 +161,7 @@ impl<'a> Question<'a> {
             rules,
             effects: &CALM,
             journey: None,
+            listed: false,
             stage: Stage::Session,
             safe_method: true,
             upstream_away: false,
@@ -167,58 +175,100 @@ impl<'a> Question<'a> {
 
 /// Judges one request.
 pub fn judge(question: &Question<'_>) -> Verdict {
-    let Question { rules, journey, stage, safe_method, upstream_away, readings, now, .. } = *question;
-    let scored = score(readings, stage, now);
-    let (reached, demands) = match journey {
+    let Weighed { scored, reached, demands, proof, playbooks } = weigh(question, false);
+    let (action, outcome) = demands.settle(question, proof);
+    let trial = question.effects.some_in_shadow()
+        || question.journey.is_some_and(|id| question.rules.journey(id).in_shadow.is_some());
+    let shadow = if trial { would_be(question).filter(|word| *word != action) } else { None };
+    Verdict { scored, reached, action, outcome, shadow, playbooks }
+}
+
+/// What would be done if all that is in shadow were enforced.
+fn would_be(question: &Question<'_>) -> Option<&'static str> {
+    let Weighed { demands, proof, .. } = weigh(question, true);
+    let (word, _never_used) = demands.settle(question, proof);
+    Some(word)
+}
+
+/// A question weighed: the score, and everything that is demanded.
+struct Weighed {
+    scored: Scored,
+    reached: Option<usize>,
+    demands: Demands,
+    proof: Option<Proof>,
+    playbooks: Playbooks,
+}
+
+/// Gathers what is demanded; in a trial as if everything in shadow were enforced.
+fn weigh(question: &Question<'_>, trial: bool) -> Weighed {
+    let mut playbooks = Playbooks::default();
+    let armed = !question.effects.is_empty();
+    let doubtful;
+    let readings = match armed.then(|| armed::distrusted(question, trial, &mut playbooks)) {
+        Some(families) if !families.is_empty() => {
+            doubtful = question.readings.doubting(families);
+            &doubtful
+        }
+        Some(_) | None => question.readings,
+    };
+    let scored = score(readings, question.stage, question.now);
+    let (reached, mut demands) = match question.journey {
         None => (None, Demands::default()),
-        Some(id) => match stage {
-            Stage::Attempt => attempt(rules.journey(id), &scored, upstream_away),
-            Stage::Session => session(rules, rules.journey(id), &scored, readings, upstream_away),
+        Some(id) => match question.stage {
+            Stage::Attempt => attempt(question, question.rules.journey(id), &scored, trial),
+            Stage::Session => session(question, question.rules.journey(id), &scored, trial),
         },
     };
-    let proof = match stage {
+    if armed {
+        armed::add(question, trial, &scored, readings, &mut demands, &mut playbooks);
+    }
+    let proof = match question.stage {
         Stage::Attempt => None,
         Stage::Session => readings.session.known(),
     };
-    let (action, outcome) = demands.settle(journey, proof, safe_method, now);
-    Verdict { scored, reached, action, outcome, shadow: None }
+    Weighed { scored, reached, demands, proof, playbooks }
 }
 
-fn attempt(journey: &Journey, scored: &Scored, upstream_away: bool) -> (Option<usize>, Demands) {
+/// The ladders of a journey, for an attempt and for a session; in a trial with the rungs in shadow.
+fn ladders(journey: &Journey, trial: bool) -> (Option<&Ladder>, &Ladder) {
+    match journey.in_shadow.as_ref().filter(|_| trial) {
+        Some(full) => (full.attempt.as_ref(), &full.ladder),
+        None => (journey.attempt.as_ref(), &journey.ladder),
+    }
+}
+
+fn attempt(question: &Question<'_>, journey: &Journey, scored: &Scored, trial: bool) -> (Option<usize>, Demands) {
     let mut demands = Demands::default();
-    let reached = journey.attempt.as_ref().map(|ladder| {
+    let (ladder, _) = ladders(journey, trial);
+    let reached = ladder.map(|ladder| {
         let (at, rung) = ladder.reach(scored.confidence());
         demands.add(&rung.action);
         at
     });
-    if let Some(action) = journey.contained.as_ref().filter(|_| upstream_away) {
+    if let Some(action) = journey.contained.as_ref().filter(|_| question.upstream_away) {
         demands.add(action);
     }
     (reached, demands)
 }
 
-fn session(
-    rules: &RuleSet,
-    journey: &Journey,
-    scored: &Scored,
-    readings: &Readings,
-    upstream_away: bool,
-) -> (Option<usize>, Demands) {
+fn session(question: &Question<'_>, journey: &Journey, scored: &Scored, trial: bool) -> (Option<usize>, Demands) {
     let mut demands = Demands::default();
     if let Some(level) = journey.require {
         demands.add_proof(level, None);
     }
-    let (reached, rung) = journey.ladder.reach(scored.confidence());
+    let (_, ladder) = ladders(journey, trial);
+    let (reached, rung) = ladder.reach(scored.confidence());
     demands.add(&rung.action);
     let unsure = scored.fault().is_some() || scored.coverage().percent() < journey.min_coverage;
     if let Some(action) = journey.when_unknown.as_ref().filter(|_| unsure) {
         demands.add(action);
     }
-    if let Some(action) = journey.contained.as_ref().filter(|_| upstream_away) {
+    if let Some(action) = journey.contained.as_ref().filter(|_| question.upstream_away) {
         demands.add(action);
     }
-    if let Some(proof) = readings.session.known().filter(|proof| proof.held) {
-        match &rules.step_up {
+    // Read from what was there before anything was doubted: to doubt a session must not open one that is held.
+    if let Some(proof) = question.readings.session.known().filter(|proof| proof.held) {
+        match &question.rules.step_up {
             Some(step_up) => demands.add_proof(step_up.level, None),
             // The law that held it has gone; nothing can be proved until another sign-in.
             None => demands.unprovable = Some(proof.level),
@@ -229,25 +279,37 @@ fn session(
 
 /// Everything that is asked of one request. All of it holds together.
 #[derive(Debug, Default)]
-struct Demands {
+pub(super) struct Demands {
     proof: Option<(Level, Option<Duration>)>,
     unprovable: Option<Level>,
     every: Option<Duration>,
     looking: bool,
     handoff: Option<HelpId>,
     deny: Option<HelpId>,
+    narrowed: bool,
 }
 
 impl Demands {
-    fn add(&mut self, action: &Action) {
+    /// This must be done too.
+    pub(super) fn add(&mut self, action: &Action) {
         match action {
             Action::Allow => {}
             Action::Throttle { every } => self.every = self.every.max(Some(*every)),
             Action::StepUp { level, max_age } => self.add_proof(*level, *max_age),
-            Action::ReadOnly => self.looking = true,
+            Action::ReadOnly => self.look_only(),
             Action::Handoff { to } => self.handoff = self.handoff.or(Some(*to)),
             Action::Deny { to } => self.deny = self.deny.or(Some(*to)),
         }
+    }
+
+    /// No change is taken.
+    pub(super) const fn look_only(&mut self) {
+        self.looking = true;
+    }
+
+    /// Automation may not do this now.
+    pub(super) const fn narrow(&mut self) {
+        self.narrowed = true;
     }
 
     /// Two proofs asked for are one: the stronger level, the shorter age.
@@ -281,13 +343,11 @@ impl Demands {
     }
 
     /// What all demands come to: the strictest that is not met, or the clearance that is left.
-    fn settle(
-        self,
-        journey: Option<JourneyId>,
-        proof: Option<Proof>,
-        safe_method: bool,
-        now: Moment,
-    ) -> (&'static str, Outcome) {
+    fn settle(self, question: &Question<'_>, proof: Option<Proof>) -> (&'static str, Outcome) {
+        let Question { journey, safe_method, now, .. } = *question;
+        if self.narrowed {
+            return ("deny", Outcome::Held(Hold::Narrowed));
+        }
         if let Some(to) = self.deny {
             return ("deny", Outcome::Held(Hold::Deny { to }));
         }

@@ -3,6 +3,7 @@
 //! Everything here is pure: the moment and the histories are arguments. It must never read a clock, a socket, a file or a
 //! table, never wait, and never forget a contribution: whatever moved the score is in the verdict.
 
+mod armed;
 pub mod decision;
 pub mod history;
 pub mod rehearse;

@@ -15,7 +15,10 @@ use super::stage::Stage;
 use crate::clock::Moment;
 use crate::confidence::{Reading, Why};
 use crate::rules::diagnostic::{Diagnostic, codes};
+use crate::rules::effects::Effects;
 use crate::rules::facts::Facts;
+use crate::rules::playbook::LONGEST;
+use crate::rules::posture::{Armed, Posture, Scope};
 use crate::rules::routes::Found;
 use crate::rules::ruleset::{Case, Given, JourneyId, RuleSet};
 use crate::rules::target;
@@ -25,6 +28,9 @@ use crate::subject::{Device, Network};
 const NOW: Moment = Moment::from_unix_seconds(1_800_000_000);
 /// Where a case's client comes from: an address of nobody (RFC 5737).
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+/// Failed sign-ins of strangers, and nothing else, from a network that a case calls contaminated.
+const CONTAMINATED: u16 = 20;
 
 /// Judges every case, and says which did not come out as written.
 pub fn rehearse(rules: &RuleSet) -> Vec<Diagnostic> {
@@ -43,6 +49,8 @@ pub fn rehearse(rules: &RuleSet) -> Vec<Diagnostic> {
 enum Place {
     /// To a journey, or to a route that none names.
     Journey(Option<JourneyId>),
+    /// To a route that takes a proof or ends a session.
+    Marked,
     /// Nowhere, and why.
     Refused(String),
 }
@@ -64,6 +72,7 @@ fn place(rules: &RuleSet, case: &Case) -> Place {
     }
     match rules.routes.find(&case.method, &target) {
         Found::Unlisted => Place::Journey(None),
+        Found::Listed { journey: None, .. } => Place::Marked,
         Found::Listed { journey, .. } => Place::Journey(journey),
         Found::MethodNotAllowed { allow } => Place::Refused(format!("a journey has this path, for {allow} only (405)")),
         Found::Ambiguous => Place::Refused("the path can be read in two ways (400)".to_owned()),
@@ -76,15 +85,28 @@ fn header(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
 
 /// The word that comes out of one case, and why.
 pub fn outcome(rules: &RuleSet, case: &Case) -> (&'static str, String) {
-    let journey = match place(rules, case) {
-        Place::Journey(journey) => journey,
+    let (journey, listed) = match place(rules, case) {
+        Place::Journey(journey) => (journey, journey.is_some()),
+        Place::Marked => (None, true),
         Place::Refused(why) => return ("deny", why),
     };
+    let posture = armed(case);
+    // Lowering has found every name; a case made in another way meets a law without what is missing.
+    let effects = Effects::of(rules, &posture).unwrap_or_default();
     let readings = readings(&case.given, journey.is_some_and(|id| rules.journey(id).account.is_some()));
     let judged = |stage| {
         let safe = matches!(&*case.method, "GET" | "HEAD" | "OPTIONS" | "TRACE");
-        let calm = Question::calm(rules, &readings, NOW);
-        judge(&Question { journey, stage, safe_method: safe, upstream_away: case.given.upstream_down, ..calm })
+        judge(&Question {
+            effects: &effects,
+            journey,
+            listed,
+            stage,
+            safe_method: safe,
+            upstream_away: case.given.upstream_down,
+            class: case.given.class,
+            channel: case.given.channel,
+            ..Question::calm(rules, &readings, NOW)
+        })
     };
     let signs_in = journey.is_some_and(|id| rules.journey(id).attempt.is_some());
     let verdict = match signs_in {
@@ -100,7 +122,25 @@ pub fn outcome(rules: &RuleSet, case: &Case) -> (&'static str, String) {
         }
         false => judged(Stage::Session),
     };
-    (verdict.action, explain(rules, journey, &verdict))
+    (verdict.action, explain(rules, &posture, journey, &verdict))
+}
+
+/// The playbooks of a case, armed as widely as they can be.
+fn armed(case: &Case) -> Posture {
+    let latest = NOW.plus(LONGEST);
+    let armed = |name: &Box<str>| Armed {
+        playbook: name.clone(),
+        by: "a case".into(),
+        reason: case.name.clone(),
+        since: NOW,
+        until: latest,
+        latest,
+        confirm_by: None,
+        scope: Scope::default(),
+        shadow: false,
+        ramp: None,
+    };
+    Posture { armed: case.armed.iter().map(armed).collect() }
 }
 
 /// A throttled attempt whose session is simply allowed is still a throttled one.
@@ -111,7 +151,7 @@ fn stricter(attempt: Verdict, session: Verdict) -> Verdict {
     }
 }
 
-fn explain(rules: &RuleSet, journey: Option<JourneyId>, verdict: &Verdict) -> String {
+fn explain(rules: &RuleSet, posture: &Posture, journey: Option<JourneyId>, verdict: &Verdict) -> String {
     let scored = &verdict.scored;
     let mut text = match journey {
         Some(id) => format!("journey {}, ", rules.journey(id).name),
@@ -127,6 +167,15 @@ fn explain(rules: &RuleSet, journey: Option<JourneyId>, verdict: &Verdict) -> St
             Lack::Freshness => "freshness",
         };
         text += &format!(", the proof lacks {lacks} for {}", rules.level(*level).name);
+    }
+    if let Outcome::Held(Hold::Narrowed) = &verdict.outcome {
+        text += ", automation may not do this now";
+    }
+    for name in verdict.playbooks.names(posture) {
+        text += &format!(", playbook {name} asked something of it");
+    }
+    if let Some(word) = verdict.shadow {
+        text += &format!(", with everything in shadow enforced it would be {word}");
     }
     text
 }
@@ -151,7 +200,8 @@ fn readings(given: &Given, names_account: bool) -> Readings {
         bucket
     };
     let device_bucket = bucket(Shared::Device, given.device_failures);
-    let network_bucket = bucket(Shared::Network, given.network_failures);
+    let guesses = if given.contaminated { given.network_failures.max(CONTAMINATED) } else { given.network_failures };
+    let network_bucket = bucket(Shared::Network, guesses);
 
     Readings::of(
         &Sighting {

@@ -78,7 +78,7 @@ fn strictness(verdict: &Verdict) -> u8 {
         Outcome::Held(Hold::StepUp { .. }) => 3,
         Outcome::Held(Hold::ReadOnly) => 4,
         Outcome::Held(Hold::Handoff { .. }) => 5,
-        Outcome::Held(Hold::Deny { .. }) => 6,
+        Outcome::Held(Hold::Deny { .. } | Hold::Narrowed) => 6,
     }
 }
 

@@ -189,6 +189,9 @@ impl<'a> Context<'a> {
             detached: false,
             new_device: renewed.map(|minted| minted.cookie),
         };
+        if let Some(elsewhere) = context.served_elsewhere() {
+            context.upstream = elsewhere;
+        }
         context.recognise(gate, head)?;
         if !context.safe {
             context.referer = back::referer(head, &context.authority.host);
@@ -198,6 +201,11 @@ impl<'a> Context<'a> {
         record.session = context.session;
         record.account = context.account.known();
         Ok(context)
+    }
+
+    /// Where an armed playbook has the journey served from.
+    fn served_elsewhere(&self) -> Option<UpstreamId> {
+        self.prepared.law.effects.upstream(self.journey?, self.channel, self.now)
     }
 
     /// Finds the session and what it has proved.
@@ -378,6 +386,7 @@ impl<'a> Context<'a> {
             rules: self.prepared.rules(),
             effects: &self.prepared.law.effects,
             journey: self.journey,
+            listed: self.listed,
             stage: self.stage,
             safe_method: self.safe,
             upstream_away,

@@ -13,6 +13,7 @@ use crate::upstream::headers::{Proof, request_headers};
 
 const CONFIDENCE: HeaderName = HeaderName::from_static("weir-confidence");
 const JOURNEY: HeaderName = HeaderName::from_static("weir-journey");
+const POSTURE: HeaderName = HeaderName::from_static("weir-posture");
 const REQUEST_ID: HeaderName = HeaderName::from_static("weir-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -43,6 +44,9 @@ impl Context<'_> {
         }
         if let Some(journey) = self.journey {
             headers.insert(JOURNEY, self.prepared.journey_header(journey).clone());
+        }
+        if let Some(posture) = self.prepared.posture_header(self.now) {
+            headers.insert(POSTURE, posture);
         }
         headers.insert(REQUEST_ID, record.id.clone());
         if !headers.get(TRACEPARENT).is_some_and(is_traceparent)

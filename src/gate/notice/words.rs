@@ -103,6 +103,20 @@ impl Notice {
         )
     }
 
+    /// Automation is kept to what people in need can spare.
+    pub fn automation_narrowed() -> Self {
+        let mut notice = Self::plain(
+            StatusCode::FORBIDDEN,
+            "automation-narrowed",
+            "Automated access is limited right now",
+            "For the moment only some of this service may be used by automated clients, and this is not part of it. \
+             Nothing has been changed. If a person needs it, they can continue here.",
+        );
+        notice.retry_after = Some(LOOK_AGAIN);
+        notice.exits.push(Exit::Wait { seconds: LOOK_AGAIN });
+        notice
+    }
+
     /// A `[[refuse]]` refuses.
     pub fn refused(status: StatusCode) -> Self {
         Self::plain(

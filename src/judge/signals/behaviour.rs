@@ -138,14 +138,27 @@ pub(in crate::judge) fn weigh_traffic(
     Some((signal, points))
 }
 
-fn guessing(traffic: Traffic) -> Points {
+/// Failed sign-ins of one device, decayed, from which on it is taken to be guessing: the fourth within minutes.
+pub(in crate::judge) const GUESSES: f32 = 3.5;
+
+/// Whether a stranger's sign-in from here is as likely as not a guess: even odds, about -10 points of `network_guessing`.
+pub(in crate::judge) fn is_guessing(traffic: Traffic) -> bool {
+    share_of_guesses(traffic).is_some_and(|share| share >= 0.5)
+}
+
+/// The share of guesses among strangers' sign-ins, from their success alone; none where nothing was seen.
+fn share_of_guesses(traffic: Traffic) -> Option<f32> {
     let succeeded = traffic.succeeded.max(0.0);
     let attempts = traffic.failed.max(0.0) + succeeded;
     if attempts == 0.0 {
-        return Points::ZERO;
+        return None;
     }
     let honest = (succeeded + BELIEF * USUAL_SUCCESS * (1.0 - USUAL_GUESSING)) / ((attempts + BELIEF) * USUAL_SUCCESS);
-    let guessing = (1.0 - honest).clamp(0.01, 0.99);
+    Some((1.0 - honest).clamp(0.01, 0.99))
+}
+
+fn guessing(traffic: Traffic) -> Points {
+    let Some(guessing) = share_of_guesses(traffic) else { return Points::ZERO };
     decibans(((1.0 - guessing) / guessing) / ((1.0 - USUAL_GUESSING) / USUAL_GUESSING))
 }
 
@@ -164,6 +177,9 @@ mod tests {
         let machine = guessing(Traffic { failed: 40.0, succeeded: 0.0 });
         assert!(office >= Points::ZERO, "{office}");
         assert!(machine <= Points::whole(-18), "{machine}");
+        assert!(is_guessing(Traffic { failed: 4.0, succeeded: 0.0 }));
+        assert!(!is_guessing(Traffic { failed: 3.0, succeeded: 0.0 }) && !is_guessing(Traffic::default()));
+        assert!(!is_guessing(Traffic { failed: 80.0, succeeded: 920.0 }));
         assert_eq!(guessing(Traffic::default()), Points::ZERO);
         assert_eq!(guessing(Traffic { failed: f32::NAN, succeeded: f32::NAN }), Points::ZERO);
     }

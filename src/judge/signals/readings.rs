@@ -5,12 +5,13 @@
 use std::time::Duration;
 
 use super::authentication::Proof;
-use super::behaviour::{Place, Traffic};
+use super::behaviour::{self, Place, Traffic};
 use super::device::Standing;
 use super::exposure::Exposure;
 use crate::clock::Moment;
 use crate::confidence::{Family, Reading, Why};
 use crate::judge::history::{AccountHistory, BucketHistory, Shared};
+use crate::rules::playbook::Families;
 use crate::subject::{Device, Network};
 
 /// What an account's past says about how its owner usually comes.
@@ -136,6 +137,49 @@ impl Readings {
             account_failures: Reading::Unknown(HIDDEN),
             ..self
         }
+    }
+
+    /// The same, where these families are not believed. What was not asked for stays so; what a client did not send is doubted
+    /// like what it sent, so that nothing is gained by sending nothing.
+    #[must_use]
+    pub fn doubting(&self, families: Families) -> Self {
+        fn doubt<T>(reading: Reading<T>, family: Family, families: Families) -> Reading<T> {
+            match reading {
+                Reading::Unknown(Why::NotAsked) => reading,
+                Reading::Known(_) | Reading::Unknown(_) if families.contain(family) => {
+                    Reading::Unknown(Why::Distrusted)
+                }
+                Reading::Known(_) | Reading::Unknown(_) => reading,
+            }
+        }
+        Self {
+            device: doubt(self.device, Family::Device, families),
+            network: doubt(self.network, Family::Behaviour, families),
+            past: doubt(self.past, Family::Behaviour, families),
+            account_failures: doubt(self.account_failures, Family::Behaviour, families),
+            device_failures: doubt(self.device_failures, Family::Behaviour, families),
+            traffic: doubt(self.traffic, Family::Behaviour, families),
+            session: doubt(self.session, Family::Authentication, families),
+            exposure: doubt(self.exposure, Family::Exposure, families),
+        }
+    }
+
+    /// Whether the client comes from where strangers are guessing: from its network's success it is as likely as not that a
+    /// sign-in there is a guess (three and a half failures more than successes explain), or its device has failed that often
+    /// itself. Never on a device that the account trusts; what a fault hides counts as guessing; what was never seen does not.
+    pub fn contaminated(&self) -> bool {
+        if self.device.known().is_some_and(Standing::is_trusted) {
+            return false;
+        }
+        let network = match self.traffic {
+            Reading::Known(traffic) => behaviour::is_guessing(traffic),
+            Reading::Unknown(why) => why.is_fault(),
+        };
+        let device = match self.device_failures {
+            Reading::Known(failures) => failures >= behaviour::GUESSES,
+            Reading::Unknown(why) => why.is_fault(),
+        };
+        network || device
     }
 
     /// Every reading by its family: nothing where there is a value, the reason where there is none.
