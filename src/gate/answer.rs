@@ -1,7 +1,8 @@
 //! The answers: one total match makes every response that is Weir's own, and one function finishes those passed on.
 
-use http::header::{CONNECTION, HeaderName, HeaderValue, LOCATION, SET_COOKIE};
-use http::{Response, StatusCode};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, LOCATION, SET_COOKIE};
+use http::{Method, Response, StatusCode};
+use http_body::Body as HttpBody;
 
 use super::body::Body;
 use super::context::Context;
@@ -114,6 +115,12 @@ fn finish(
     cors::allow(response.headers_mut(), origin, site.and_then(|site| site.cors.as_ref()));
     stamp(&mut response, &record);
     record.status = Some(response.status());
+    if record.method == Method::HEAD {
+        // hyper leaves the body out of HTTP/1.1 only; in HTTP/2 a client would take it for a broken stream.
+        let length = HttpBody::size_hint(response.body()).exact().unwrap_or(0);
+        *response.body_mut() = Body::empty();
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
     response
 }
 
