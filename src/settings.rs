@@ -127,6 +127,8 @@ pub struct MemoryBounds {
     pub sessions: usize,
     /// Handoffs that an agent can still look up. The oldest loses.
     pub handoffs: usize,
+    /// Keys of each kind that limits count.
+    pub limits: usize,
 }
 
 /// What came of reading the settings.
@@ -287,6 +289,8 @@ table! {
         sessions: Whole<64, 100_000_000> = default("200000");
         /// Handoffs that an agent can still look up; the oldest loses.
         handoffs: Whole<64, 10_000_000> = default("20000");
+        /// Keys of each kind that limits count; one that has its allowance back is forgotten first.
+        limits: Whole<64, 100_000_000> = default("131072");
     }
 }
 
@@ -462,6 +466,7 @@ fn memory(file: &MemoryFile) -> Option<MemoryBounds> {
         networks: number(&file.networks)?,
         sessions: number(&file.sessions)?,
         handoffs: number(&file.handoffs)?,
+        limits: number(&file.limits)?,
     })
 }
 

@@ -387,6 +387,7 @@ fn shared(settings: &Settings, clock: &Clock, telemetry: &Telemetry) -> Result<S
         networks: settings.memory.networks,
         sessions: settings.memory.sessions,
         handoffs: settings.memory.handoffs,
+        limits: settings.memory.limits,
         ..Places::default()
     };
     Ok(Shared {

@@ -7,12 +7,13 @@ use http_body::Body as HttpBody;
 use super::body::Body;
 use super::context::Context;
 use super::fault::Blame;
+use super::limits::seconds_until;
 use super::notice::{Contact, Exit, Notice, Reader};
 use super::own::Own;
 use super::prepared::Prepared;
+use super::ratelimit::{self, Policy};
 use super::record::Record;
 use super::{Gate, cors, handoff, read_only, step_up};
-use crate::clock::Moment;
 use crate::judge::decision::{Clearance, Hold};
 use crate::rules::ruleset::Site;
 
@@ -35,7 +36,13 @@ pub fn hold(
             let turn = gate.shared.memory.throttles.ask(context.turn_key(gate), throttle.every, context.now);
             match turn {
                 Ok(()) => return Ok(throttle.in_turn()),
-                Err(told) => Notice::throttle(seconds_until(told, context.now)),
+                Err(told) => {
+                    let seconds = seconds_until(told, context.now);
+                    let policy = Policy { name: "throttle", quota: 1, window: throttle.every };
+                    let mut notice = Notice::throttle(seconds);
+                    notice.fields.extend(ratelimit::fields(policy, seconds));
+                    notice
+                }
             }
         }
         Hold::ReadOnly => read_only::notice(context),
@@ -48,10 +55,6 @@ pub fn hold(
         }
     };
     Err(Own::Held(Box::new(notice)))
-}
-
-fn seconds_until(told: Moment, now: Moment) -> u32 {
-    u32::try_from(told.since(now).as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1)
 }
 
 /// Makes the response of an answer that is Weir's own, and completes the record.

@@ -8,7 +8,7 @@ use super::notice::Reader;
 use super::own::Own;
 use super::record::Record;
 use super::said::Said;
-use super::{Gate, answer, context, learn, step_up};
+use super::{Gate, answer, context, learn, limits, step_up};
 use crate::judge::decision::Outcome;
 use crate::judge::judge;
 use crate::listen::{Inflow, Peer};
@@ -71,9 +71,16 @@ async fn walk(
         Outcome::Cleared(clearance) => clearance,
         Outcome::Held(hold) => answer::hold(gate, context, hold, reader, record)?,
     };
+    let charged = limits::charge(gate, context, &head, record)?;
     let law = rules.upstream(context.upstream);
     let slot = prepared.lane(context.upstream).admit(law.max_in_flight, context.network.bits());
-    let slot = slot.map_err(|full| Own::busy(law, full))?;
+    let slot = match slot {
+        Ok(slot) => slot,
+        Err(full) => {
+            charged.give_back(prepared);
+            return Err(Own::busy(law, full));
+        }
+    };
 
     let request = context.outgoing(peer, head, body, record);
     record.dispatched(context.upstream);
@@ -81,6 +88,7 @@ async fn walk(
     let answered = upstream::forward(&gate.pools, clearance, slot, law, request).await;
     unheard.into_iter().for_each(learn::Unheard::heard);
     record.answered();
+    charged.answered(prepared, answered.as_ref().ok().map(Response::status));
     let mut response = answered.map_err(|failure| Own::Fault(failure.into()))?.map(Body::Passed);
     let said = Said::read(&response_headers(response.headers_mut()));
     learn::from(gate, context, &mut response, said, reader, record)?;

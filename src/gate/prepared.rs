@@ -13,7 +13,9 @@ use crate::admission::Lane;
 use crate::clock::Moment;
 use crate::confidence::Confidence;
 use crate::identity::token::Tokens;
+use crate::memory::Limiter;
 use crate::rules::in_force::InForce;
+use crate::rules::limits::Limit;
 use crate::rules::routes::RouteId;
 use crate::rules::ruleset::{JourneyId, RuleSet, SubjectSource, UpstreamId};
 use crate::telemetry::Telemetry;
@@ -36,6 +38,7 @@ pub struct Prepared {
     scores: Vec<HeaderValue>,
     posture: Option<PostureHeader>,
     tokens: Option<Arc<Tokens>>,
+    limiters: Vec<Limiting>,
     meters: Meters,
 }
 
@@ -54,7 +57,8 @@ impl Prepared {
             Some(SubjectSource::Jwt(source)) => shared.identity.tokens(source),
             Some(SubjectSource::SessionCookie { .. }) | None => None,
         };
-        Self { law, lanes, journeys, scores, posture, tokens, meters }
+        let limiters = rules.limits.all().iter().map(|limit| Limiting::new(limit, worker, shared)).collect();
+        Self { law, lanes, journeys, scores, posture, tokens, limiters, meters }
     }
 
     /// What the upstream is told of the posture; nothing while none is enforced. Made once for a posture; again only where one
@@ -89,6 +93,11 @@ impl Prepared {
         self.tokens.as_deref()
     }
 
+    /// What asks the limit at this place of the law.
+    pub fn limiter(&self, at: u16) -> Option<&Limiting> {
+        self.limiters.get(usize::from(at))
+    }
+
     /// Where this worker counts.
     pub const fn meters(&self) -> &Meters {
         &self.meters
@@ -98,6 +107,34 @@ impl Prepared {
 fn posture_header(law: &InForce, now: Moment) -> Option<HeaderValue> {
     let names: Vec<&str> = law.effects.enforced(&law.rules, now).collect();
     if names.is_empty() { None } else { HeaderValue::from_str(&names.join(", ")).ok() }
+}
+
+/// One limit, ready to be asked: what makes its keys unlike those of other limits, and where what came of it is counted.
+#[derive(Debug)]
+pub struct Limiting {
+    /// Asks its cells.
+    pub limiter: Limiter,
+    /// Mixed into every key. By name, so that a swap that leaves the limit leaves what was used of it.
+    pub salt: u64,
+    /// Requests that it let through.
+    pub passed: Arc<Counter>,
+    /// Requests that it held back.
+    pub limited: Arc<Counter>,
+    /// Requests that it would have held back.
+    pub shadow: Arc<Counter>,
+}
+
+impl Limiting {
+    fn new(limit: &Limit, worker: usize, shared: &Shared) -> Self {
+        let cell = |outcome| shared.telemetry.limits.cell(worker, [&*limit.name, outcome]);
+        Self {
+            limiter: Limiter::new(limit, &shared.memory.allowances),
+            salt: shared.names.key(&[b"limit", limit.key.word().as_bytes(), limit.name.as_bytes()]),
+            passed: cell("passed"),
+            limited: cell("limited"),
+            shadow: cell("shadow"),
+        }
+    }
 }
 
 /// Metric cells by a place in the law, and what else tells them apart: a few at each place, so a request finds its own by

@@ -89,6 +89,10 @@ pub struct Record {
     pub learned: SmallVec<[&'static str; 2]>,
     /// A handoff's reference.
     pub handoff: Option<String>,
+    /// The limit that held it back.
+    pub limit: Option<u16>,
+    /// The limit in shadow that would have.
+    pub shadow_limit: Option<u16>,
     /// Who asks.
     pub account: Option<Account>,
     /// With which device.
@@ -132,6 +136,8 @@ impl Record {
             status: None,
             learned: SmallVec::new(),
             handoff: None,
+            limit: None,
+            shadow_limit: None,
             account: None,
             device: None,
             network: None,
@@ -153,6 +159,18 @@ impl Record {
         self.session_scored = Some((verdict.scored, verdict.action));
         self.shadow = verdict.shadow.or(self.shadow);
         self.playbooks = self.playbooks.or(verdict.playbooks);
+    }
+
+    /// A limit holds the request back.
+    pub fn limited(&mut self, at: u16) {
+        self.action = "throttle";
+        self.limit = Some(at);
+    }
+
+    /// A limit in shadow would hold it back.
+    pub fn would_limit(&mut self, at: u16) {
+        self.shadow_limit.get_or_insert(at);
+        self.shadow.get_or_insert("throttle");
     }
 
     /// The request goes to the upstream now.
@@ -214,6 +232,11 @@ impl Record {
         }
         if let Some(reference) = &self.handoff {
             line.text("handoff", reference);
+        }
+        for (name, limit) in [("limit", self.limit), ("shadow_limit", self.shadow_limit)] {
+            if let Some(limit) = limit.and_then(|at| rules.limits.all().get(usize::from(at))) {
+                line.text(name, &limit.name);
+            }
         }
         line.words("learned", &self.learned);
         line.hash("account", self.account.map(Account::bits));

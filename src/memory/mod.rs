@@ -6,6 +6,7 @@
 
 pub mod capacity;
 pub mod handoffs;
+pub mod limits;
 pub mod loops;
 pub mod sessions;
 mod table;
@@ -18,6 +19,7 @@ use crate::judge::history::{AccountHistory, BucketHistory};
 
 pub use capacity::Capacity;
 pub use handoffs::{Handoff, Handoffs, Reference};
+pub use limits::{Allowances, Limiter};
 pub use loops::Loops;
 pub use sessions::SessionFacts;
 pub use table::{Table, Worth};
@@ -38,6 +40,8 @@ pub struct Places {
     pub handoffs: usize,
     /// Clients whose repeated answers are counted, and as many that are throttled.
     pub clients: usize,
+    /// Keys of each kind that limits count, about 27 bytes each. The loser is one whose allowance is whole again.
+    pub limits: usize,
 }
 
 impl Default for Places {
@@ -49,6 +53,7 @@ impl Default for Places {
             sessions: 200_000,
             handoffs: 20_000,
             clients: 65_536,
+            limits: 131_072,
         }
     }
 }
@@ -68,6 +73,8 @@ pub struct Memory {
     pub loops: Loops,
     /// Clients that were told when to come back.
     pub throttles: Throttles,
+    /// What clients have used of their limits.
+    pub allowances: Allowances,
     /// References that customers read to agents.
     pub handoffs: Handoffs,
     /// Customers sent to each place of help within the hour.
@@ -86,6 +93,7 @@ impl Memory {
             sessions: Table::new(places.sessions),
             loops: Loops::new(places.clients),
             throttles: Throttles::new(places.clients),
+            allowances: Allowances::new(places.limits),
             handoffs: Handoffs::new(places.handoffs),
             help: Capacity::default(),
             strangers: Capacity::new(places.clients),

@@ -10,6 +10,7 @@ pub mod effects;
 pub mod facts;
 pub mod help;
 pub mod in_force;
+pub mod limits;
 mod lower;
 pub mod named;
 pub mod playbook;

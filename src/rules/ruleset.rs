@@ -14,6 +14,7 @@ use super::client::{Channel, Class};
 use super::condition::{Condition, Screen};
 use super::facts::Facts;
 use super::help::Hours;
+use super::limits::Limits;
 use super::playbook::Playbook;
 use super::prefixes::Prefixes;
 use super::routes::Routes;
@@ -43,6 +44,8 @@ pub struct RuleSet {
     pub routes: Routes,
     /// What is refused outright, in the order written.
     pub refusals: Vec<Refusal>,
+    /// How often something may be done.
+    pub limits: Limits,
     /// Prebuilt incident modes, by name.
     pub playbooks: Vec<Playbook>,
     /// What must hold before this law is installed.

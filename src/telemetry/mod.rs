@@ -41,6 +41,8 @@ pub struct Telemetry {
     pub step_ups: Arc<Series<Counter, 1>>,
     /// `weir_handoffs_total{outcome}`
     pub handoffs: Arc<Series<Counter, 1>>,
+    /// `weir_limits_total{limit,outcome}`: `passed`, `limited`, `shadow`
+    pub limits: Arc<Series<Counter, 2>>,
     /// `weir_lines_dropped_total`
     pub lines_dropped: Arc<Counter>,
     /// What changes rarely.
@@ -115,6 +117,11 @@ impl Telemetry {
         );
         let step_ups = Series::counter("weir_step_ups", "Proofs asked for and given", ["outcome"]);
         let handoffs = Series::counter("weir_handoffs", "Customers handed to a person", ["outcome"]);
+        let limits = Series::counter(
+            "weir_limits",
+            "Requests that a limit passed, held or would have held",
+            ["limit", "outcome"],
+        );
         let lines_dropped = Arc::new(Counter::default());
         let gauges = Arc::new(Gauges::default());
         gauges.jwks_up.set(-1);
@@ -125,6 +132,7 @@ impl Telemetry {
         registry.register_collector(Box::new(upstream.clone()));
         registry.register_collector(Box::new(step_ups.clone()));
         registry.register_collector(Box::new(handoffs.clone()));
+        registry.register_collector(Box::new(limits.clone()));
         registry
             .register_collector(Box::new(GaugeCollector { gauges: gauges.clone(), dropped: lines_dropped.clone() }));
         Self {
@@ -135,6 +143,7 @@ impl Telemetry {
             upstream,
             step_ups,
             handoffs,
+            limits,
             lines_dropped,
             gauges,
             registry: Arc::new(registry),

@@ -58,6 +58,7 @@ const ONE_ROOM: &[(&str, &[&str])] = &[
     ("notify::", &["control"]),
     ("prometheus_client", &["telemetry"]),
     ("minijinja", &["gate", "demo"]),
+    ("governor", &["memory"]),
     ("jsonwebtoken", &["identity"]),
     ("rcgen", &["listen"]),
 ];

@@ -12,6 +12,7 @@ mod hostile_sessions;
 mod identity;
 mod judge;
 mod law;
+mod limits;
 mod listen;
 mod listen_h2;
 mod memory;

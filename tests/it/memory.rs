@@ -12,7 +12,15 @@ use crate::law::law;
 const NOW: Moment = Moment::from_unix_seconds(1_800_000_000);
 
 fn small() -> Memory {
-    Memory::new(&Places { accounts: 512, devices: 512, networks: 512, sessions: 512, handoffs: 64, clients: 64 })
+    Memory::new(&Places {
+        accounts: 512,
+        devices: 512,
+        networks: 512,
+        sessions: 512,
+        handoffs: 64,
+        clients: 64,
+        limits: 64,
+    })
 }
 
 #[test]

@@ -24,6 +24,9 @@ when_unknown = "step_up"
 routes = ["GET /shut"]
 ladder = [{ at = 100, do = "allow" }, { at = 0, do = "handoff", to = "main" }]
 when_unknown = "handoff"
+[limits.all]
+key = "network"
+rate = "1000/s"
 "#;
 
 #[tokio::test]

@@ -75,6 +75,10 @@ codes! {
     NEEDS_CARE "W0080" Error "A setting would expose something that must stay private."
     CLEAR_TEXT "W0081" Warning "Something that must not be changed on the way is fetched in clear text."
 
+    LIMIT_HEADER "W0100" Error "A limit counts by header and names none, or names one and counts by something else."
+    LIMIT_ACCOUNT "W0101" Error "A limit counts by account where no account is known."
+    LIMIT_REST "W0102" Error "What a limit gives at once takes too long to come back."
+
     PLAYBOOK_ENDS "W0140" Error "A playbook does not end, or not in time."
     NO_SUCH_RUNG "W0141" Error "A playbook asks for a rung that the journey does not have."
     CHANGES_NOTHING "W0142" Error "A playbook, or one of its changes, changes nothing."

@@ -9,6 +9,7 @@ mod help;
 mod identity;
 mod journeys;
 mod ladder;
+mod limits;
 mod names;
 mod playbooks;
 mod refusals;
@@ -60,6 +61,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     let journeys = Index::new("journey", &journey_files, report);
     let playbook_files: Vec<_> = tables.playbooks.iter().map(|(name, file)| (name, Some(file))).collect();
     let playbooks = Index::new("playbook", &playbook_files, report);
+    let limit_files = named(files, |file| file.limits.given());
     let assurance = one("[assurance]", files, |file| file.assurance.given(), |table| table.span, report);
     let identity = one("[identity]", files, |file| file.identity.given(), |table| table.span, report);
     let step_up = one("[step_up]", files, |file| file.step_up.given(), |table| table.span, report);
@@ -79,6 +81,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     let playbooks = lower.playbooks(&tables.playbooks, journeys.as_deref());
     let upstreams = lower.upstreams(&upstream_files);
     let routes = lower.routes(&journey_files, &marked);
+    let limits = lower.limits(&limit_files, &journey_files, &identity);
     let (refusals, screen) = lower.refusals(all(files, |file| &file.refuse));
     let cases = lower.cases(tables);
 
@@ -93,6 +96,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
         journeys: journeys?,
         routes: routes?,
         refusals,
+        limits,
         playbooks: playbooks?,
         cases,
         screen: screen?,

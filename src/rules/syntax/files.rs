@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::forms::{Later, Many, Named, Whole};
+use super::limits::LimitFile;
 use super::playbooks::{ChannelWord, ClassWord, ModeWord};
 use super::table::{Field, Form, Said, Shape, Value, Walk, table, words};
 use super::written::{
@@ -42,7 +43,7 @@ table! {
         /// What must hold before this law is installed.
         case: Vec<CaseFile> = optional;
         /// How often something may be done.
-        limits: Later = not_yet;
+        limits: Named<LimitFile> = optional;
         /// The words that customers read, by language.
         notice: Later = not_yet;
         /// Where signals come from.

@@ -4,6 +4,7 @@
 
 pub(crate) mod files;
 pub(crate) mod forms;
+pub(crate) mod limits;
 mod mend;
 mod nesting;
 pub(crate) mod playbooks;

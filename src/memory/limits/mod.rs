@@ -1,0 +1,94 @@
+//! What clients have used of their limits: bounded tables of small cells, outside the law, so that a swap forgets nothing.
+//!
+//! Each kind of key has a table of its own: what a client can make up (a header's value) cannot push out what it cannot (an
+//! account, a network). The loser of a full table is a cell whose allowance is whole again, then the one that has used the
+//! least of it; a newcomer that has used less than all others is not counted. Limits in shadow never touch these tables: what
+//! they would have done is worked out in one small table of their own, which never grows and is forgotten first.
+
+mod cells;
+mod limiter;
+
+use std::sync::Arc;
+
+pub use cells::Cells;
+pub use limiter::Limiter;
+
+use crate::rules::limits::{Key, Limit};
+
+/// Cells that all limits in shadow share.
+const SHADOW: usize = 8_192;
+
+/// The cells of every limit.
+#[derive(Debug)]
+pub struct Allowances {
+    accounts: Arc<Cells>,
+    clients: Arc<Cells>,
+    devices: Arc<Cells>,
+    networks: Arc<Cells>,
+    headers: Arc<Cells>,
+    shadow: Arc<Cells>,
+}
+
+impl Allowances {
+    /// Room for this many keys of each kind. Nothing is allocated until a key is counted.
+    pub fn new(places: usize) -> Self {
+        let cells = |places| Arc::new(Cells::new(places));
+        Self {
+            accounts: cells(places),
+            clients: cells(places),
+            devices: cells(places),
+            networks: cells(places),
+            headers: cells(places),
+            shadow: cells(places.min(SHADOW)),
+        }
+    }
+
+    /// Where a limit counts.
+    pub fn cells(&self, limit: &Limit) -> &Arc<Cells> {
+        match (&limit.key, limit.shadow) {
+            (_, true) => &self.shadow,
+            (Key::Account, false) => &self.accounts,
+            (Key::Client, false) => &self.clients,
+            (Key::Device, false) => &self.devices,
+            (Key::Network, false) => &self.networks,
+            (Key::Header(_), false) => &self.headers,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Moment;
+    use crate::rules::limits::Rate;
+
+    #[test]
+    fn a_limit_in_shadow_leaves_no_trace_where_limits_hold_and_little_elsewhere() {
+        let allowances = Allowances::new(1 << 20);
+        let now = Moment::from_unix_seconds(1_800_000_000);
+        let rate = Rate { count: NonZeroU32::MIN, per: Duration::from_secs(3600) };
+        let limit = |key: Key, shadow: bool| Limit {
+            name: "trial".into(),
+            key,
+            rate,
+            burst: NonZeroU32::MIN,
+            counts: None,
+            shadow,
+        };
+        let keys = [Key::Account, Key::Client, Key::Device, Key::Network, Key::Header(http::header::USER_AGENT)];
+        for key in keys {
+            let trial = Limiter::new(&limit(key.clone(), true), &allowances);
+            for client in 0..20_000 {
+                let _ = trial.charge(client, now);
+            }
+            let real = limit(key, false);
+            assert!(allowances.cells(&real).is_empty());
+            assert_eq!(Limiter::new(&real, &allowances).charge(1, now), Ok(()));
+            assert_eq!(allowances.cells(&real).len(), 1);
+        }
+        assert!(allowances.shadow.len() <= allowances.shadow.capacity() && allowances.shadow.capacity() <= SHADOW);
+    }
+}
