@@ -7,6 +7,7 @@ mod cli;
 mod edge;
 mod floors;
 mod framing;
+mod guard;
 mod hostile;
 mod hostile_sessions;
 mod identity;
