@@ -36,6 +36,21 @@ fn refusals(many: usize) -> Sources {
     Sources::from_texts(vec![("a.toml".to_owned(), text)])
 }
 
+/// The routes with as many playbooks as are shipped, each with a change for a hundred journeys.
+fn with_playbooks(many: usize) -> Sources {
+    let routes = routes(many);
+    let mut texts: Vec<_> =
+        routes.iter().map(|(_, source)| (source.name.to_string(), source.text.to_string())).collect();
+    let held = "ladder = [{ at = 40, do = \"allow\" }, { at = 0, do = \"throttle\" }]\nwhen_unknown = \"throttle\"";
+    texts[0].1 = texts[0].1.replace("ladder = [{ at = 0, do = \"allow\" }]", held);
+    for playbook in 0..6 {
+        let mut text = "summary = \"x\"\nowner = \"x\"\nexpires = \"1h\"\n".to_owned();
+        (0..100).for_each(|at| text.push_str(&format!("[changes.j{at}]\nat_most = \"throttle\"\n")));
+        texts.push((format!("playbooks/p{playbook}.toml"), text));
+    }
+    Sources::from_texts(texts)
+}
+
 fn law(sources: &Sources) -> RuleSet {
     compile(sources).rules.unwrap_or_else(|| panic!("the bench's law does not compile"))
 }
@@ -49,6 +64,10 @@ fn compiling(c: &mut Criterion) {
             b.iter(|| compile(black_box(sources)))
         });
     }
+    let sources = with_playbooks(10_000);
+    group.bench_with_input(BenchmarkId::new("routes_and_six_playbooks", 10_000), &sources, |b, sources| {
+        b.iter(|| compile(black_box(sources)))
+    });
     let sources = refusals(1_000);
     group.bench_with_input(BenchmarkId::new("refusals", 1_000), &sources, |b, sources| {
         b.iter(|| compile(black_box(sources)))

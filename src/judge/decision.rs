@@ -212,13 +212,12 @@ fn weigh(question: &Question<'_>, trial: bool) -> Weighed {
         Some(_) | None => question.readings,
     };
     let scored = score(readings, question.stage, question.now);
-    let (reached, mut demands) = match question.journey {
-        None => (None, Demands::default()),
-        Some(id) => match question.stage {
-            Stage::Attempt => attempt(question, question.rules.journey(id), &scored, trial),
-            Stage::Session => session(question, question.rules.journey(id), &scored, trial),
-        },
-    };
+    let mut demands = Demands::default();
+    let reached = ask(question, &scored, trial, &mut demands);
+    if !std::ptr::eq(readings, question.readings) {
+        // What held before anything was doubted still holds, whatever a ladder allows further down.
+        ask(question, &score(question.readings, question.stage, question.now), trial, &mut demands);
+    }
     if armed {
         armed::add(question, trial, &scored, readings, &mut demands, &mut playbooks);
     }
@@ -229,6 +228,15 @@ fn weigh(question: &Question<'_>, trial: bool) -> Weighed {
     Weighed { scored, reached, demands, proof, playbooks }
 }
 
+/// What the journey itself demands, and which rung was reached.
+fn ask(question: &Question<'_>, scored: &Scored, trial: bool, demands: &mut Demands) -> Option<usize> {
+    let journey = question.rules.journey(question.journey?);
+    match question.stage {
+        Stage::Attempt => attempt(question, journey, scored, trial, demands),
+        Stage::Session => session(question, journey, scored, trial, demands),
+    }
+}
+
 /// The ladders of a journey, for an attempt and for a session; in a trial with the rungs in shadow.
 fn ladders(journey: &Journey, trial: bool) -> (Option<&Ladder>, &Ladder) {
     match journey.in_shadow.as_ref().filter(|_| trial) {
@@ -237,8 +245,13 @@ fn ladders(journey: &Journey, trial: bool) -> (Option<&Ladder>, &Ladder) {
     }
 }
 
-fn attempt(question: &Question<'_>, journey: &Journey, scored: &Scored, trial: bool) -> (Option<usize>, Demands) {
-    let mut demands = Demands::default();
+fn attempt(
+    question: &Question<'_>,
+    journey: &Journey,
+    scored: &Scored,
+    trial: bool,
+    demands: &mut Demands,
+) -> Option<usize> {
     let (ladder, _) = ladders(journey, trial);
     let reached = ladder.map(|ladder| {
         let (at, rung) = ladder.reach(scored.confidence());
@@ -248,11 +261,16 @@ fn attempt(question: &Question<'_>, journey: &Journey, scored: &Scored, trial: b
     if let Some(action) = journey.contained.as_ref().filter(|_| question.upstream_away) {
         demands.add(action);
     }
-    (reached, demands)
+    reached
 }
 
-fn session(question: &Question<'_>, journey: &Journey, scored: &Scored, trial: bool) -> (Option<usize>, Demands) {
-    let mut demands = Demands::default();
+fn session(
+    question: &Question<'_>,
+    journey: &Journey,
+    scored: &Scored,
+    trial: bool,
+    demands: &mut Demands,
+) -> Option<usize> {
     if let Some(level) = journey.require {
         demands.add_proof(level, None);
     }
@@ -274,7 +292,7 @@ fn session(question: &Question<'_>, journey: &Journey, scored: &Scored, trial: b
             None => demands.unprovable = Some(proof.level),
         }
     }
-    (Some(reached), demands)
+    Some(reached)
 }
 
 /// Everything that is asked of one request. All of it holds together.

@@ -20,7 +20,7 @@ use weir::subject::{Device, Network};
 
 use crate::law::{law, law_with, shared};
 
-const NOW: Moment = Moment::from_unix_seconds(1_800_000_000);
+pub const NOW: Moment = Moment::from_unix_seconds(1_800_000_000);
 
 fn proof(rules: &RuleSet, level: &str, minutes_ago: u64) -> Proof {
     let at = Moment::from_unix_seconds(NOW.unix_seconds() - minutes_ago * 60);
@@ -71,7 +71,7 @@ fn on(rules: &RuleSet, journey: &str, safe: bool, readings: &Readings) -> Verdic
 }
 
 /// How much is withheld: nothing, changing or speed, everything until a proof, everything.
-fn strictness(verdict: &Verdict) -> u8 {
+pub fn strictness(verdict: &Verdict) -> u8 {
     match &verdict.outcome {
         Outcome::Cleared(clearance) => u8::from(clearance.is_for_looking()),
         Outcome::Held(Hold::Throttle(_)) => 2,
@@ -323,7 +323,7 @@ fn any_standing() -> impl Strategy<Value = Standing> {
     ]
 }
 
-fn any_readings() -> impl Strategy<Value = Readings> {
+pub fn any_readings() -> impl Strategy<Value = Readings> {
     let rules = shared();
     let levels = ["pwd", "mfa", "phr"].map(|name| rules.level_named(name).unwrap());
     let past = (0_u16..200, 0_u16..200, prop::option::of(0_u64..8_000_000)).prop_map(|(one, two, since)| Past {

@@ -6,7 +6,7 @@ use weir::rules::ruleset::RuleSet;
 use weir::rules::source::Sources;
 use weir::rules::{compile, diagnostic};
 
-const LAW: &str = r#"
+pub const LAW: &str = r#"
 [[site]]
 hosts = ["shop.example"]
 upstream = "shop"

@@ -19,6 +19,7 @@ mod listen_h2;
 mod memory;
 mod metrics;
 mod notices;
+mod playbooks;
 mod readme;
 mod rules;
 mod shop;

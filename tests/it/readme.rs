@@ -135,7 +135,8 @@ fn files_customers_and_versions_are_those_that_exist() {
         .map(|(name, _)| name)
         .filter(|name| name.ends_with(".toml"))
         .collect();
-    assert_eq!(files, SHIPPED.iter().map(|(name, _)| *name).collect());
+    let shipped = SHIPPED.iter().map(|(name, _)| *name).filter(|name| !name.starts_with("playbooks/"));
+    assert_eq!(files, shipped.collect());
     for (name, text) in SHIPPED {
         assert_eq!(std::fs::read_to_string(repository().join("rules").join(name)).unwrap(), *text, "{name}");
     }

@@ -89,7 +89,9 @@ impl Rig {
         std::fs::create_dir(&rules).unwrap();
         std::fs::create_dir(dir.path().join("certs")).unwrap();
         for (name, text) in GROUND.iter().chain(&[("journeys.toml", journeys)]).chain(files) {
-            std::fs::write(rules.join(name), text).unwrap();
+            let path = rules.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
         }
         let (clock, hand) = Clock::manual(NOON);
         let lines = Kept::default();
