@@ -165,6 +165,7 @@ impl Record {
     pub fn limited(&mut self, at: u16) {
         self.action = "throttle";
         self.limit = Some(at);
+        self.shadow = self.shadow.filter(|shadow| *shadow != "throttle");
     }
 
     /// A limit in shadow would hold it back.

@@ -356,6 +356,7 @@ async fn a_limit_in_shadow_holds_nobody_and_both_outcomes_are_written_down() {
     let said = |name: &str| lines.iter().map(|line| line[name].as_str().unwrap_or("").to_owned()).collect::<Vec<_>>();
     assert_eq!(said("action"), ["allow", "allow", "allow", "allow", "throttle", "allow"]);
     assert_eq!(said("limit"), ["", "", "", "", "real", ""]);
+    assert_eq!(said("shadow"), ["", "", "throttle", "throttle", "", ""], "where it is another outcome");
     assert_eq!(said("shadow_limit"), ["", "", "trial", "trial", "trial", ""]);
 }
 
