@@ -70,7 +70,7 @@ impl Client {
         let request = format!(
             "GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0\r\n\
              accept: application/json\r\naccept-language: en-GB,en;q=0.7\r\naccept-encoding: gzip, deflate, br\r\n\
-             cookie: session=6f1d0a4be2c94d0d8f6e5a4b3c2d1e0f; theme=dark\r\n\r\n"
+             cookie: session=6f1d0a4be2c94d0d8f6e5a4b3c2d1e0f; theme=dark\r\nx-client-id: c0001\r\n\r\n"
         );
         Self { stream, request: request.into_bytes(), answer: vec![0; 16 * 1024] }
     }
@@ -111,6 +111,10 @@ when = { any = [{ path_matches = '\.(php|asp|cgi)$' }, { path = "/.env" }, { pat
 [[refuse]]
 when = { not = { method = ["GET", "HEAD", "POST", "PUT", "DELETE"] } }
 status = 405
+[limits.clients]
+key = "header"
+header = "x-client-id"
+rate = "1000000/s"
 "#;
 
 /// A journey with so many routes.

@@ -102,7 +102,7 @@ def upstream_conf(work, port):
 
 
 def weir_rules(work, name, rules, upstream, http, tls, lines):
-    """The same law in Weir's language. A limit per client is not part of it: that room is not built yet."""
+    """The same law in Weir's language."""
     home = work / name / "rules"
     home.mkdir(parents=True, exist_ok=True)
     (home / "gateway.toml").write_text(f"""
@@ -125,6 +125,7 @@ tls = {{ certificate = "{work}/cert.pem", key = "{work}/key.pem" }}
         for when in regexes + denied:
             law += f"[[refuse]]\nwhen = {when}\nstatus = 403\n"
         law += "[[refuse]]\nwhen = { not = { method = ['GET', 'POST', 'HEAD', 'PUT', 'DELETE'] } }\nstatus = 405\n"
+        law += '[limits.clients]\nkey = "header"\nheader = "x-client-id"\nrate = "1000000/s"\n'
     if rules == "rules1k":
         paths += SERVICES
     if rules == "regex1k":
