@@ -50,6 +50,8 @@ pub struct Tls {
     pub certificates: Vec<(PathBuf, PathBuf)>,
     /// A missing pair is made on the spot, signed by itself.
     pub self_signed: bool,
+    /// Authorities that vouch for clients, and whether a client must have a certificate; clients are not asked when absent.
+    pub clients: Option<(PathBuf, bool)>,
 }
 
 /// Bounds in number and size.
@@ -71,6 +73,8 @@ pub struct ListenBounds {
     pub h2_resets: usize,
     /// Bytes of a body; no bound when 0. The request loses, with 413.
     pub body_bytes: u64,
+    /// Tunnels, event streams and calls open at once. The newest loses, with a 503.
+    pub streams: usize,
 }
 
 /// Bounds in time.
@@ -90,6 +94,8 @@ pub struct Times {
     pub body_grace: Duration,
     /// Age at which a connection is asked to end; no bound when zero.
     pub connection_age: Duration,
+    /// Age at which a tunnel, event stream or call is ended; no bound when zero.
+    pub stream_age: Duration,
     /// How long requests in flight are waited for when the process ends.
     pub drain: Duration,
 }
@@ -209,6 +215,10 @@ table! {
         key: Text = required;
         /// What is done when the files are not there.
         when_missing: Said<MissingWord> = default("\"fail\"");
+        /// Authorities that vouch for clients, as a PEM file beside the rules; clients are not asked for certificates when absent.
+        client_ca: Text = optional;
+        /// What a client without a certificate gets.
+        client_certificates: Said<ClientsWord> = default("\"asked\"");
     }
 }
 
@@ -219,6 +229,16 @@ words! {
         "fail" => Fail,
         /// A certificate signed by itself is made and written there.
         "self_signed" => SelfSigned,
+    }
+}
+
+words! {
+    /// What a client without a certificate gets.
+    ClientsWord {
+        /// It is served as a customer; one whose certificate nobody vouches for is turned away.
+        "asked" => Asked,
+        /// It is turned away at the handshake.
+        "required" => Required,
     }
 }
 
@@ -241,6 +261,8 @@ table! {
         h2_resets: Whole<1, 10_000> = default("100");
         /// Bytes of a body, no bound when 0; the request loses, with 413.
         body_bytes: Whole<0, { u64::MAX }> = default("0");
+        /// Tunnels, event streams and gRPC calls open at once; the newest loses, with a 503.
+        streams: Whole<1, 10_000_000> = default("10000");
     }
 }
 
@@ -261,6 +283,8 @@ table! {
         body_grace: Said<Duration> = default("\"30s\"");
         /// The age at which a connection is asked to end; none when 0s.
         connection_age: Said<Duration> = default("\"0s\"");
+        /// The age at which a tunnel, event stream or gRPC call is ended; none when 0s.
+        stream_age: Said<Duration> = default("\"24h\"");
         /// How long requests in flight are waited for when the process ends; then they lose.
         drain: Said<Duration> = default("\"30s\"");
     }
@@ -390,7 +414,15 @@ impl Lift<'_> {
             .all
             .iter()
             .any(|file| file.when_missing.given().is_some_and(|word| word.value == MissingWord::SelfSigned));
-        if certificates.is_empty() { None } else { Some(Tls { certificates, self_signed }) }
+        if certificates.is_empty() {
+            None
+        } else {
+            let clients = many.all.iter().find_map(|file| {
+                let authority = self.sources.resolve(file.client_ca.given()?);
+                Some((authority, file.client_certificates.given()?.value == ClientsWord::Required))
+            });
+            Some(Tls { certificates, self_signed, clients })
+        }
     }
 
     fn admin(&mut self, file: &SettingsFile) -> Option<Option<SocketAddr>> {
@@ -424,6 +456,7 @@ impl Lift<'_> {
             body_rate_bytes_per_second: number(&file.body_rate_bytes_per_second)?,
             body_grace: file.body_grace.given()?.value,
             connection_age: file.connection_age.given()?.value,
+            stream_age: file.stream_age.given()?.value,
             drain: file.drain.given()?.value,
         })
     }
@@ -456,6 +489,7 @@ fn bounds(file: &BoundsFile) -> Option<ListenBounds> {
         h2_streams: number(&file.h2_streams)?,
         h2_resets: number(&file.h2_resets)?,
         body_bytes: number(&file.body_bytes)?,
+        streams: number(&file.streams)?,
     })
 }
 

@@ -144,6 +144,7 @@ async fn gauge(shared: Shared, doors: Doors, mut stop: watch::Receiver<bool>) {
         }
         let gauges = &shared.telemetry.gauges;
         gauges.connections.set(count(doors.inside()));
+        gauges.streams.set(count(shared.streams.open()));
         gauges.refused_connections.set(count(doors.turned()));
         gauges.identities.set(count(shared.memory.accounts.len()));
         gauges.sessions.set(count(shared.memory.sessions.len()));

@@ -26,12 +26,13 @@ use crate::control::law::{Adjust, Law};
 use crate::control::load::Loaded;
 use crate::control::sockets::{self, Listed};
 use crate::gate::Shared;
+use crate::gate::streams::Room;
 use crate::identity::Identity;
-use crate::listen::tls::{Certificates, Pair, TlsFault, WhenMissing};
+use crate::listen::tls::{Authority, Certificates, Pair, TlsFault, WhenMissing};
 use crate::listen::{self, BindFault, Doors, Entrance};
 use crate::memory::{Memory, Places};
 use crate::rules::ruleset::{RuleSet, Server};
-use crate::settings::{DecisionsTo, Listener, Settings};
+use crate::settings::{DecisionsTo, Listener, Settings, Tls};
 use crate::subject::Names;
 use crate::telemetry::Telemetry;
 use crate::telemetry::lines::{Destination, Office, Writer};
@@ -336,14 +337,16 @@ impl Options {
 /// authorities that cannot be read. Nothing is made and nothing is bound.
 pub fn preflight(settings: &Settings, rules: &RuleSet) -> Vec<String> {
     let tls = settings.listeners.iter().filter_map(|listener| listener.tls.as_ref());
-    let pairs = tls.map(|tls| {
+    let unusable = tls.filter_map(|tls| {
         let made = |(certificate, key): &&(PathBuf, PathBuf)| tls.self_signed && !certificate.exists() && !key.exists();
         let files = tls.certificates.iter().filter(|pair| !made(pair));
-        files.map(|(certificate, key)| Pair { certificate: certificate.clone(), key: key.clone() }).collect::<Vec<_>>()
+        let pairs: Vec<_> =
+            files.map(|(certificate, key)| Pair { certificate: certificate.clone(), key: key.clone() }).collect();
+        if pairs.is_empty() {
+            return None;
+        }
+        Certificates::with_clients(pairs, &WhenMissing::Fail, authority(tls)).err().map(|fault| fault.to_string())
     });
-    let unusable = pairs
-        .filter(|pairs| !pairs.is_empty())
-        .filter_map(|pairs| Certificates::open(pairs, &WhenMissing::Fail).err().map(|fault| fault.to_string()));
     let untrusted = Reach::new().prepare(&rules.upstreams);
     unusable.chain(untrusted.into_iter().map(|fault| fault.to_string())).collect()
 }
@@ -397,6 +400,7 @@ fn shared(settings: &Settings, clock: &Clock, telemetry: &Telemetry) -> Result<S
         identity: Arc::new(identity),
         admission: Arc::default(),
         telemetry: telemetry.clone(),
+        streams: Arc::new(Room::new(settings.bounds.streams, settings.times.stream_age)),
         whole_body: settings.bounds.whole_body,
     })
 }
@@ -417,7 +421,11 @@ fn certificates(listener: &Listener, law: &Law) -> Result<Option<Certificates>, 
             WhenMissing::SelfSigned(hosts)
         }
     };
-    Ok(Some(Certificates::open(pairs.collect(), &when_missing)?))
+    Ok(Some(Certificates::with_clients(pairs.collect(), &when_missing, authority(tls))?))
+}
+
+fn authority(tls: &Tls) -> Option<Authority> {
+    tls.clients.clone().map(|(file, required)| Authority { file, required })
 }
 
 fn listen_alone(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {

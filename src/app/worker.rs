@@ -19,6 +19,9 @@ use crate::upstream::{Pools, Reach};
 /// How often a worker hands its decision lines to their writer, and a deadline may be late.
 const PULSE: Duration = Duration::from_millis(25);
 
+/// In how many of these it looks through what stays open: once a second.
+const LOOKS: u32 = 40;
+
 /// The settings as the front edge takes them.
 const fn bounds(settings: &Settings) -> listen::Bounds {
     let (bounds, times) = (&settings.bounds, &settings.times);
@@ -108,6 +111,6 @@ async fn tick(gate: Rc<Gate>) {
     let mut beats = tokio::time::interval(PULSE);
     loop {
         beats.tick().await;
-        gate.tick();
+        gate.tick(LOOKS);
     }
 }

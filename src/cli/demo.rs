@@ -35,8 +35,11 @@ pub fn demo(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
     };
     let certificates = home.0.join("certs");
     std::fs::create_dir_all(&certificates)?;
-    let tls =
-        Tls { certificates: vec![(certificates.join("weir.pem"), certificates.join("weir.key"))], self_signed: true };
+    let tls = Tls {
+        certificates: vec![(certificates.join("weir.pem"), certificates.join("weir.key"))],
+        self_signed: true,
+        clients: None,
+    };
     let options = Options {
         rules: rules.clone(),
         listeners: Some(vec![Listener { address: SocketAddr::from(([127, 0, 0, 1], arguments.port)), tls: Some(tls) }]),

@@ -21,6 +21,8 @@ pub mod read_only;
 pub mod record;
 mod said;
 pub mod step_up;
+pub mod streams;
+pub mod tunnel;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -33,6 +35,7 @@ pub use pass::pass;
 use self::line::Stamp;
 use self::prepared::Prepared;
 use self::record::LinePolicy;
+use self::streams::Streams;
 use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::identity::Identity;
@@ -60,6 +63,8 @@ pub struct Shared {
     pub admission: Arc<Admission>,
     /// Metrics.
     pub telemetry: Telemetry,
+    /// Room for what stays open.
+    pub streams: Arc<streams::Room>,
     /// A body of at most so many bytes is read whole before anything is judged.
     pub whole_body: usize,
 }
@@ -72,6 +77,8 @@ pub struct Gate {
     prepared: RefCell<Rc<Prepared>>,
     pools: Pools<Inflow>,
     lines: Rc<LinePolicy>,
+    streams: Streams,
+    ticks: Cell<u32>,
     next_id: Cell<[u64; 2]>,
 }
 
@@ -106,6 +113,8 @@ impl Gate {
             prepared: RefCell::new(prepared),
             pools,
             lines,
+            streams: Streams::default(),
+            ticks: Cell::new(0),
             next_id: Cell::new([seed[0] | 1, seed[1]]),
         }
     }
@@ -120,9 +129,15 @@ impl Gate {
         prepared.clone()
     }
 
-    /// Hands held decision lines to their writer.
-    pub fn tick(&self) {
+    /// Hands held decision lines to their writer, and once in so many ticks (`looks`) looks through what stays open.
+    pub fn tick(&self, looks: u32) {
         self.lines.lines.borrow_mut().hand_over();
+        let ticks = self.ticks.get() + 1;
+        self.ticks.set(if ticks < looks { ticks } else { 0 });
+        if ticks >= looks {
+            let law = self.law.borrow_mut().pin();
+            self.streams.look(&law, &self.shared.memory, self.shared.streams.age(), self.shared.clock.now());
+        }
     }
 
     /// A fresh request id: 32 hexadecimal digits, also the trace id. Unique, not secret (xorshift128+).

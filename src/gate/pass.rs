@@ -8,10 +8,11 @@ use super::notice::Reader;
 use super::own::Own;
 use super::record::Record;
 use super::said::Said;
-use super::{Gate, answer, context, learn, limits, step_up};
+use super::streams::{Kind, Streams};
+use super::{Gate, answer, context, learn, limits, step_up, tunnel};
 use crate::judge::decision::Outcome;
 use crate::judge::judge;
-use crate::listen::{Inflow, Peer};
+use crate::listen::{Ease, Inflow, Peer};
 use crate::upstream;
 use crate::upstream::headers::response_headers;
 
@@ -19,7 +20,8 @@ use crate::upstream::headers::response_headers;
 pub async fn pass(gate: &Gate, peer: &Peer, request: Request<Inflow>) -> Response<Body> {
     let prepared = gate.prepared();
     let now = gate.shared.clock.now();
-    let (head, inflow) = request.into_parts();
+    let (mut head, mut inflow) = request.into_parts();
+    let asked = tunnel::asked(&mut head, &mut inflow);
     let uri = head.uri.clone();
     let mut record = Record::begin(gate.lines.clone(), prepared.clone(), now, gate.request_id(), head.method.clone());
     let reader = Reader::of(&head.method, &head.headers);
@@ -33,7 +35,7 @@ pub async fn pass(gate: &Gate, peer: &Peer, request: Request<Inflow>) -> Respons
         }
     };
     let site = Some(context.site);
-    match walk(gate, peer, &mut context, head, inflow, reader, &mut record).await {
+    match walk(gate, peer, &mut context, (head, inflow, asked), reader, &mut record).await {
         Ok(mut response) => {
             answer::passed(&mut response, &context, &record);
             record.status = Some(response.status());
@@ -47,8 +49,7 @@ async fn walk(
     gate: &Gate,
     peer: &Peer,
     context: &mut Context<'_>,
-    head: http::request::Parts,
-    inflow: Inflow,
+    (head, mut inflow, asked): (http::request::Parts, Inflow, Option<tunnel::Asked>),
     reader: Reader,
     record: &mut Record,
 ) -> Result<Response<Body>, Own> {
@@ -60,6 +61,9 @@ async fn walk(
     if let Some(target) = step_up::returning(gate, context, &head) {
         return Err(target);
     }
+    let asked = asked.map(|asked| asked.at(rules.upstream(context.upstream))).transpose()?.flatten();
+    let talks = inflow.announced().is_none() && upstream::Flow::of(&head.headers).is_some();
+    let ease = talks.then(|| inflow.ease());
     let body = context::body::take(inflow, context.reads_fields(&head), gate.shared.whole_body).await?;
     context.read_fields(gate, &head, &body, record)?;
 
@@ -82,6 +86,12 @@ async fn walk(
         }
     };
 
+    if let Some(asked) = asked {
+        let cleared = tunnel::Cleared { peer, head, clearance, slot, reader };
+        let opened = tunnel::open(gate, context, asked, cleared, record).await;
+        charged.answered(prepared, opened.as_ref().ok().map(Response::status));
+        return opened;
+    }
     let request = context.outgoing(peer, head, body, record);
     record.dispatched(context.upstream);
     let unheard = learn::Unheard::of(gate, context);
@@ -89,7 +99,16 @@ async fn walk(
     unheard.into_iter().for_each(learn::Unheard::heard);
     record.answered();
     charged.answered(prepared, answered.as_ref().ok().map(Response::status));
-    let mut response = answered.map_err(|failure| Own::Fault(failure.into()))?.map(Body::Passed);
+    let mut response = answered.map_err(|failure| Own::Fault(failure.into()))?;
+    let flow = response.body_mut().flow();
+    let stay = flow.map(|flow| Streams::enter(gate, context, Kind::Answer(flow))).transpose()?;
+    let mut response = match flow.zip(stay) {
+        None => response.map(Body::Passed),
+        Some((flow, stay)) => {
+            ease.into_iter().for_each(Ease::now);
+            response.map(|answer| Body::open(answer, flow, stay))
+        }
+    };
     let said = Said::read(&response_headers(response.headers_mut()));
     learn::from(gate, context, &mut response, said, reader, record)?;
     Ok(response)

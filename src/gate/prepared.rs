@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use http::{HeaderValue, Method, StatusCode};
 use smallvec::SmallVec;
@@ -34,6 +35,7 @@ pub struct Prepared {
     /// The law, pinned.
     pub law: Rc<Arc<InForce>>,
     lanes: Vec<Arc<Lane>>,
+    streams: Vec<Arc<AtomicUsize>>,
     journeys: Vec<HeaderValue>,
     scores: Vec<HeaderValue>,
     posture: Option<PostureHeader>,
@@ -57,8 +59,9 @@ impl Prepared {
             Some(SubjectSource::Jwt(source)) => shared.identity.tokens(source),
             Some(SubjectSource::SessionCookie { .. }) | None => None,
         };
+        let streams = rules.upstreams.iter().map(|upstream| shared.streams.at(&upstream.name)).collect();
         let limiters = rules.limits.all().iter().map(|limit| Limiting::new(limit, worker, shared)).collect();
-        Self { law, lanes, journeys, scores, posture, tokens, limiters, meters }
+        Self { law, lanes, streams, journeys, scores, posture, tokens, limiters, meters }
     }
 
     /// What the upstream is told of the posture; nothing while none is enforced. Made once for a posture; again only where one
@@ -76,6 +79,11 @@ impl Prepared {
     /// The lane of an upstream.
     pub fn lane(&self, upstream: UpstreamId) -> &Arc<Lane> {
         &self.lanes[upstream.index()]
+    }
+
+    /// How many streams are open at an upstream.
+    pub fn streams(&self, upstream: UpstreamId) -> &Arc<AtomicUsize> {
+        &self.streams[upstream.index()]
     }
 
     /// A journey's name as a header value.

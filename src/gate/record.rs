@@ -13,6 +13,7 @@ use super::prepared::Prepared;
 use crate::clock::Moment;
 use crate::judge::decision::Verdict;
 use crate::judge::score::Scored;
+use crate::rules::client::{Channel, Class};
 use crate::rules::effects::Playbooks;
 use crate::rules::routes::RouteId;
 use crate::rules::ruleset::{JourneyId, UpstreamId};
@@ -97,6 +98,10 @@ pub struct Record {
     pub account: Option<Account>,
     /// With which device.
     pub device: Option<Device>,
+    /// What kind of client.
+    pub class: Class,
+    /// Through which channel.
+    pub channel: Channel,
     /// From where.
     pub network: Option<Network>,
     /// In which session.
@@ -140,6 +145,8 @@ impl Record {
             shadow_limit: None,
             account: None,
             device: None,
+            class: Class::Customer,
+            channel: Channel::Web,
             network: None,
             session: None,
         })
@@ -238,6 +245,12 @@ impl Record {
             if let Some(limit) = limit.and_then(|at| rules.limits.all().get(usize::from(at))) {
                 line.text(name, &limit.name);
             }
+        }
+        if self.class != Class::Customer {
+            line.text("class", self.class.word());
+        }
+        if self.channel != Channel::Web {
+            line.text("channel", self.channel.word());
         }
         line.words("learned", &self.learned);
         line.hash("account", self.account.map(Account::bits));

@@ -33,6 +33,9 @@ const LONGEST: usize = 16 * 1024;
 /// again until they expire.
 const REVOKED: usize = 65_536;
 
+/// Values of claims that are remembered of one token. The loser is the last: issuers put their own claims first or few.
+const SAYS: usize = 64;
+
 /// What a request's `Authorization` field said.
 #[derive(Clone, Debug)]
 pub enum Bearer {
@@ -68,6 +71,8 @@ pub struct Claims {
     pub acr: Option<Box<str>>,
     /// Its methods (RFC 8176).
     pub amr: SmallVec<[Box<str>; 4]>,
+    /// What else it says, name and value as one hash: text, numbers and truth values, and each text of a list. The first so many.
+    says: SmallVec<[u64; 8]>,
     /// When the subject proved itself.
     pub auth_time: Option<Moment>,
     /// When the token was issued.
@@ -236,8 +241,37 @@ impl Tokens {
             _ => SmallVec::new(),
         };
         let acr = claims.get("acr").and_then(Value::as_str).map(Into::into);
-        Ok(Claims { account: self.names.account(&name), session, acr, amr, auth_time, issued, expires })
+        let says = self.says(claims);
+        Ok(Claims { account: self.names.account(&name), session, acr, amr, says, auth_time, issued, expires })
     }
+
+    fn says(&self, claims: &Map<String, Value>) -> SmallVec<[u64; 8]> {
+        let mut says = SmallVec::new();
+        for (name, value) in claims {
+            let mut say = |value: &str| {
+                if says.len() < SAYS {
+                    says.push(said(&self.names, name, value));
+                }
+            };
+            match value {
+                Value::String(text) => say(text),
+                Value::Bool(truth) => say(if *truth { "true" } else { "false" }),
+                Value::Number(number) => say(&number.to_string()),
+                Value::Array(many) => many.iter().filter_map(Value::as_str).for_each(say),
+                Value::Null | Value::Object(_) => {}
+            }
+        }
+        says
+    }
+
+    /// Whether a verified token has a claim that says this.
+    pub fn has(&self, claims: &Claims, name: &str, value: &str) -> bool {
+        claims.says.contains(&said(&self.names, name, value))
+    }
+}
+
+fn said(names: &Names, name: &str, value: &str) -> u64 {
+    names.key(&[b"claim", name.as_bytes(), b"=", value.as_bytes()])
 }
 
 enum Doubt {

@@ -21,8 +21,10 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
+use super::certificate::ClientCertificate;
 use super::inflow::Inflow;
 use super::life::{Life, Open, Overdue, Phase};
+use super::offer::{Offer, Switched, Through};
 use super::peer::{Peer, Scheme, Spoken};
 use super::serve::{Ward, h2};
 use super::stream::Streams;
@@ -81,8 +83,14 @@ where
     loop {
         let io = TokioIo::new(Wire::new(stream, sniffed, life.clone()));
         let conversation = ward.h1.serve_connection(io, service());
-        let Some(wire) = Box::pin(until_tired(conversation, life.clone(), ward.clone())).await? else { return Ok(()) };
+        let ended = Box::pin(until_tired(conversation, life.clone(), ward.clone())).await;
+        // Whatever comes of it, nothing of the talk stays behind in the connection's life.
+        let switched = life.switched();
+        let Some(wire) = ended? else { return Ok(()) };
         (stream, sniffed) = wire;
+        if let Some(switched) = switched {
+            return Box::pin(until_said(*switched, Through::connection(stream, sniffed), &life, &ward)).await;
+        }
         life.rest();
         if sniffed.is_empty() && !rest(&stream, &life, &ward).await? {
             return Ok(());
@@ -103,6 +111,8 @@ async fn open<F>(arrival: Arrival, life: &Life, ward: &Ward<F>) -> Result<Option
     let spoken = if session.alpn_protocol() == Some(b"h2") { Spoken::H2 } else { Spoken::H1 };
     let mut peer = Peer::new(remote, local, Scheme::Https, spoken);
     peer.sni = session.server_name().map(|name| name.to_ascii_lowercase().into());
+    let certificate = session.peer_certificates().and_then(|chain| chain.first());
+    peer.client = certificate.and_then(|first| ClientCertificate::read(first)).map(Box::new);
     peer.tls = match session.protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_3) => Some("1.3"),
         Some(rustls::ProtocolVersion::TLSv1_2) => Some("1.2"),
@@ -198,7 +208,8 @@ where
     }
 }
 
-/// An HTTP/1.1 connection until it ends, or until it has been silent for a while: then its stream, to be taken up again.
+/// An HTTP/1.1 connection until it ends, until it has been silent for a while, or until it switches to another protocol: then its
+/// stream, to be taken up again.
 async fn until_tired<F, Fut, B>(
     mut conversation: http1::Connection<TokioIo<Wire>, Service<F>>,
     life: Rc<Life>,
@@ -220,13 +231,36 @@ where
         .await
     };
     if let Some(ended) = done {
-        return ended.map(|()| None);
+        ended?;
+        if !life.has_switched() {
+            return Ok(None);
+        }
     }
     let parts = conversation.into_parts();
     let (stream, sniffed) = parts.io.into_inner().into_stream();
     // What hyper had read of the next head comes first.
     let read = if sniffed.is_empty() { parts.read_buf } else { [parts.read_buf, sniffed].concat().into() };
     Ok(Some((stream, read)))
+}
+
+/// Lets a connection that has switched have its talk, until it is over or service has ended.
+async fn until_said<F>(switched: Switched, through: Through, life: &Life, ward: &Ward<F>) -> Result<(), Ended> {
+    let Switched { talk, open: _open } = switched;
+    let mut talk = talk(through);
+    poll_fn(|cx| {
+        life.watch(cx.waker());
+        let ended = catch_unwind(AssertUnwindSafe(|| talk.as_mut().poll(cx)));
+        match ended {
+            Ok(Poll::Ready(())) => Poll::Ready(Ok(())),
+            Ok(Poll::Pending) if ward.cut.get() => Poll::Ready(Err(Ended::Cut)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(_) => {
+                tracing::error!("a tunnel panicked; it was closed and the others go on");
+                Poll::Ready(Ok(()))
+            }
+        }
+    })
+    .await
 }
 
 /// Drives the connection, and ends it when it is overdue or service ends.
@@ -283,10 +317,11 @@ where
     type Error = Infallible;
     type Future = Answering<Fut>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         self.life.head_ended(request.body().size_hint().exact());
         let open = self.life.begin();
-        let request = request.map(|body| Inflow::new(body, self.life.clone()));
+        let offer = if request.extensions().is_empty() { None } else { Offer::of(&mut request, &self.life) };
+        let request = request.map(|body| Inflow::new(body, self.life.clone(), offer));
         let peer = self.peer.clone();
         let answer = catch_unwind(AssertUnwindSafe(|| (self.ward.answer)(peer, request)));
         Answering { answer: answer.ok(), open: Some(open) }

@@ -3,6 +3,7 @@
 //! How long the client is waited for is [`Patience`]'s matter; it is made when the first pause begins, so that a body which is
 //! already there costs nothing.
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -12,6 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::life::Life;
+use super::offer::Offer;
 use super::patience::Patience;
 
 /// Why a request's body ended before its end.
@@ -28,6 +30,17 @@ pub enum InflowFault {
     Broken(#[source] hyper::Error),
 }
 
+/// Ends the bounds in time of a request's body: who holds it sees to it that the conversation ends.
+#[derive(Debug)]
+pub struct Ease(Rc<Cell<bool>>);
+
+impl Ease {
+    /// From now on the client may be silent, and say little.
+    pub fn now(self) {
+        self.0.set(true);
+    }
+}
+
 /// A request's body.
 #[derive(Debug)]
 pub struct Inflow {
@@ -35,18 +48,20 @@ pub struct Inflow {
     life: Rc<Life>,
     received: u64,
     patience: Option<Box<Patience>>,
+    ease: Option<Rc<Cell<bool>>>,
+    offer: Option<Box<Offer>>,
     counted: bool,
     ended: bool,
     failed: bool,
 }
 
 impl Inflow {
-    pub(super) fn new(body: Incoming, life: Rc<Life>) -> Self {
+    pub(super) fn new(body: Incoming, life: Rc<Life>, offer: Option<Box<Offer>>) -> Self {
         let counted = !body.is_end_stream();
         if counted {
             life.body_begins();
         }
-        Self { body, life, received: 0, patience: None, counted, ended: false, failed: false }
+        Self { body, life, received: 0, patience: None, ease: None, offer, counted, ended: false, failed: false }
     }
 
     /// The length that the client announced, if any: 0 for a request without a body.
@@ -54,7 +69,21 @@ impl Inflow {
         self.body.size_hint().exact()
     }
 
+    /// The client's offer to go on in another protocol, once.
+    pub fn offer(&mut self) -> Option<Box<Offer>> {
+        self.offer.take()
+    }
+
+    /// A handle that ends the bounds in time, for a body that turns out to be one side of a conversation.
+    pub fn ease(&mut self) -> Ease {
+        Ease(self.ease.get_or_insert_default().clone())
+    }
+
     fn wait(&mut self, cx: &Context<'_>) -> Result<(), InflowFault> {
+        if self.ease.as_ref().is_some_and(|ease| ease.get()) {
+            self.patience = None;
+            return Ok(());
+        }
         let Self { life, patience, .. } = self;
         let patience = patience.get_or_insert_with(|| Box::new(Patience::new(&life.alarms, life.bounds)));
         if patience.waits(cx.waker()) { Ok(()) } else { Err(InflowFault::TooSlow) }

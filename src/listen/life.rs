@@ -3,13 +3,14 @@
 //! One alarm serves every phase of a connection: setting it is a write to memory, so a request costs no timer. The phases
 //! follow what the bytes do: [`super::wire`] tells of reads and blocked writes, the service of requests begun and answered.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
 
 use super::bounds::Bounds;
 use super::lines::Lines;
+use super::offer::{Switched, Talk};
 use crate::alarm::{Alarm, Alarms};
 
 /// How long a client that is still sending may take to notice its answer.
@@ -67,6 +68,8 @@ pub(super) struct Life {
     unheard: Cell<bool>,
     rests: Cell<bool>,
     turn: Cell<Option<Turn>>,
+    /// What the connection goes on with once its answer has been sent.
+    switched: RefCell<Option<Box<Switched>>>,
     lines: Cell<Lines>,
     /// When a write began to be blocked; 0 when none is.
     blocked_at: Cell<u64>,
@@ -91,6 +94,7 @@ impl Life {
             unheard: Cell::new(false),
             rests: Cell::new(false),
             turn: Cell::default(),
+            switched: RefCell::default(),
             lines: Cell::default(),
             blocked_at: Cell::new(0),
             blocked_for: Cell::new(0),
@@ -182,6 +186,22 @@ impl Life {
             self.trickled.set(0);
         }
         Open(self.clone())
+    }
+
+    /// The connection goes on with this talk once its answer has been sent.
+    pub fn switch_to(self: &Rc<Self>, talk: Talk) {
+        let open = self.begin();
+        self.switched.replace(Some(Box::new(Switched { talk, open })));
+    }
+
+    /// Whether the connection goes on with a talk.
+    pub fn has_switched(&self) -> bool {
+        self.switched.borrow().is_some()
+    }
+
+    /// What the connection goes on with, if it is not done.
+    pub fn switched(&self) -> Option<Box<Switched>> {
+        self.switched.take()
     }
 
     fn end(&self) {

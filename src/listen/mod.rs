@@ -6,12 +6,14 @@
 
 mod bind;
 mod bounds;
+mod certificate;
 mod connection;
 mod doors;
 pub mod host;
 mod inflow;
 mod life;
 mod lines;
+mod offer;
 mod patience;
 mod peer;
 mod serve;
@@ -21,7 +23,9 @@ mod wire;
 
 pub use bind::{BindFault, bind};
 pub use bounds::Bounds;
+pub use certificate::ClientCertificate;
 pub use doors::{Doors, Turned};
-pub use inflow::{Inflow, InflowFault};
+pub use inflow::{Ease, Inflow, InflowFault};
+pub use offer::{Connection, Offer, Through};
 pub use peer::{Peer, Scheme, Spoken};
 pub use serve::{Drained, Entrance, serve};

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use http::request;
 
+use super::certificate::ClientCertificate;
 use super::host::{Authority, HostFault, Memo};
 
 /// Whether the client came over TLS.
@@ -60,6 +61,8 @@ pub struct Peer {
     pub sni: Option<Box<str>>,
     /// The TLS version that was agreed, as in "1.3".
     pub tls: Option<&'static str>,
+    /// The client's certificate, if it showed one that the listener's authorities vouch for.
+    pub client: Option<Box<ClientCertificate>>,
     host: Memo,
     kept: OnceCell<Box<dyn Any>>,
 }
@@ -75,6 +78,7 @@ impl Peer {
             spoken,
             sni: None,
             tls: None,
+            client: None,
             host: Memo::default(),
             kept: OnceCell::new(),
         }

@@ -257,6 +257,7 @@ pub(super) fn h2(bounds: &Bounds, streams: Streams) -> http2::Builder<Streams> {
         .initial_stream_window_size(256 * 1024)
         .initial_connection_window_size(1024 * 1024)
         .max_send_buf_size(128 * 1024)
+        .enable_connect_protocol()
         .keep_alive_interval(None);
     builder
 }

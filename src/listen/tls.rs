@@ -9,12 +9,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::client::verify_server_name;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::{ClientHello, ParsedCertificate, ProducesTickets, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ParsedCertificate, ProducesTickets, ResolvesServerCert, WebPkiClientVerifier,
+};
 use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
 
 use crate::swap::{Reader, Swap};
 
@@ -34,6 +37,15 @@ pub enum WhenMissing {
     Fail,
     /// Make a certificate that signs itself, for localhost and these names.
     SelfSigned(Vec<String>),
+}
+
+/// Who vouches for clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authority {
+    /// Certificates of authorities, PEM.
+    pub file: PathBuf,
+    /// A client without a certificate is turned away at the handshake.
+    pub required: bool,
 }
 
 /// What is wrong with a certificate, in words for an operator.
@@ -74,6 +86,7 @@ pub struct Certificates {
     swap: Swap<ServerConfig>,
     pairs: Arc<[Pair]>,
     tickets: Arc<dyn ProducesTickets>,
+    clients: Option<Authority>,
 }
 
 impl std::fmt::Debug for Certificates {
@@ -85,6 +98,15 @@ impl std::fmt::Debug for Certificates {
 impl Certificates {
     /// Reads every pair; the first serves clients that ask for no name or an unknown one.
     pub fn open(pairs: Vec<Pair>, when_missing: &WhenMissing) -> Result<Self, TlsFault> {
+        Self::with_clients(pairs, when_missing, None)
+    }
+
+    /// The same, asking clients for certificates too.
+    pub fn with_clients(
+        pairs: Vec<Pair>,
+        when_missing: &WhenMissing,
+        clients: Option<Authority>,
+    ) -> Result<Self, TlsFault> {
         if let WhenMissing::SelfSigned(names) = when_missing {
             for pair in &pairs {
                 if !pair.certificate.exists() && !pair.key.exists() {
@@ -93,13 +115,13 @@ impl Certificates {
             }
         }
         let tickets = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(TlsFault::Setup)?;
-        let config = load(&pairs, &tickets)?;
-        Ok(Self { swap: Swap::new(Arc::new(config)), pairs: pairs.into(), tickets })
+        let config = load(&pairs, &tickets, clients.as_ref())?;
+        Ok(Self { swap: Swap::new(Arc::new(config)), pairs: pairs.into(), tickets, clients })
     }
 
     /// Reads the files again. New connections use what was read; a fault changes nothing.
     pub fn reload(&self) -> Result<(), TlsFault> {
-        self.swap.store(Arc::new(load(&self.pairs, &self.tickets)?));
+        self.swap.store(Arc::new(load(&self.pairs, &self.tickets, self.clients.as_ref())?));
         Ok(())
     }
 
@@ -113,20 +135,53 @@ impl Certificates {
     }
 }
 
-fn load(pairs: &[Pair], tickets: &Arc<dyn ProducesTickets>) -> Result<ServerConfig, TlsFault> {
+fn load(
+    pairs: &[Pair],
+    tickets: &Arc<dyn ProducesTickets>,
+    clients: Option<&Authority>,
+) -> Result<ServerConfig, TlsFault> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let keys = pairs.iter().map(|pair| certified(pair, &provider)).collect::<Result<Vec<_>, _>>()?;
     if keys.is_empty() {
         return Err(TlsFault::Nothing);
     }
+    let verifier = match clients {
+        Some(authority) => verifier(authority, &provider)?,
+        None => WebPkiClientVerifier::no_client_auth(),
+    };
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(TlsFault::Setup)?
-        .with_no_client_auth()
+        .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(ByName(keys)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    config.ticketer = tickets.clone();
+    if clients.is_none() {
+        config.ticketer = tickets.clone();
+    } else {
+        // A session taken up again would go on under an authority that is no longer trusted.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     Ok(config)
+}
+
+fn verifier(
+    authority: &Authority,
+    provider: &Arc<rustls::crypto::CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsFault> {
+    let content = |what: String| TlsFault::Content {
+        file: authority.file.clone(),
+        what,
+        help: "It must hold the certificates of the authorities that vouch for clients, as PEM: BEGIN CERTIFICATE",
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&read(&authority.file)?) {
+        let certificate = certificate.map_err(|cause| content(cause.to_string()))?;
+        roots.add(certificate).map_err(|cause| content(cause.to_string()))?;
+    }
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    let builder = if authority.required { builder } else { builder.allow_unauthenticated() };
+    builder.build().map_err(|cause| content(cause.to_string()))
 }
 
 fn certified(pair: &Pair, provider: &rustls::crypto::CryptoProvider) -> Result<Arc<CertifiedKey>, TlsFault> {

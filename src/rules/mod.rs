@@ -4,6 +4,7 @@
 //! does not come into being. Nothing here waits, asks a clock or touches a socket, and only `source` reads files.
 
 pub mod client;
+pub mod clients;
 pub mod condition;
 pub mod diagnostic;
 pub mod effects;

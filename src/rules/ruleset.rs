@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use smallvec::SmallVec;
 
 use super::client::{Channel, Class};
+use super::clients::Clients;
 use super::condition::{Condition, Screen};
 use super::facts::Facts;
 use super::help::Hours;
@@ -32,6 +33,8 @@ pub struct RuleSet {
     pub upstreams: Vec<Upstream>,
     /// Who is asking.
     pub identity: Identity,
+    /// What proves classes of clients and tells channels.
+    pub clients: Clients,
     /// Levels of authentication, weakest first. [`Level`] is an index.
     pub levels: Vec<LevelLaw>,
     /// How a customer gives one more proof.
@@ -211,6 +214,10 @@ pub struct Upstream {
     pub health: Option<Health>,
     /// Requests in flight at once, over all workers. The loser is the newest, with a 503.
     pub max_in_flight: usize,
+    /// Tunnels, event streams and calls open at once, over all workers. The loser is the newest, with a 503.
+    pub max_streams: usize,
+    /// Protocols that a client may switch to (RFC 9110 section 7.8), lower case.
+    pub upgrades: Vec<Box<str>>,
     /// Certificate authorities for `https` servers, as a PEM file; the system's when absent.
     pub ca: Option<PathBuf>,
 }
@@ -256,6 +263,8 @@ pub struct UpstreamTimeout {
     pub answer: Duration,
     /// Between two pieces of the answer's body.
     pub idle: Duration,
+    /// How long an open stream may be silent: a tunnel in both directions, events and calls from the server.
+    pub stream: Duration,
     /// How long an unused connection is kept for the next request.
     pub keep: Duration,
 }

@@ -63,6 +63,8 @@ pub struct Gauges {
     pub sessions: Gauge,
     /// `weir_connections`: open now.
     pub connections: Gauge,
+    /// `weir_streams`: tunnels, event streams and calls open now.
+    pub streams: Gauge,
     /// `weir_refused_connections_total`: closed at the door since the start, because a bound was reached.
     pub refused_connections: Gauge,
     /// `weir_signal_up{signal="jwks"}`: 1 or 0; below zero while the rules name no source of keys, and then not shown.
@@ -179,6 +181,7 @@ impl prometheus_client::collector::Collector for GaugeCollector {
             ("weir_identities", "Accounts remembered", &self.gauges.identities),
             ("weir_sessions", "Sessions remembered", &self.gauges.sessions),
             ("weir_connections", "Client connections open now", &self.gauges.connections),
+            ("weir_streams", "Tunnels, event streams and gRPC calls open now", &self.gauges.streams),
         ];
         for (name, help, gauge) in gauges {
             let mut metric: MetricEncoder<'_> = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;

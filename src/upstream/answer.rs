@@ -6,6 +6,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -14,6 +16,7 @@ use super::line::Line;
 use super::outgoing::Streamed;
 use super::pool::{Busy, Pools, Target};
 use crate::alarm::Alarm;
+use crate::rules::ruleset::UpstreamTimeout;
 
 /// Why an answer's body broke off. It is never passed on as complete.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +44,32 @@ pub struct Answer<S: Streamed> {
     body: Incoming,
     idle: Duration,
     keep: Duration,
+    flow: Option<Flow>,
     over: Over<S>,
+}
+
+/// An answer that goes on for as long as there is something to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// Server-sent events.
+    Events,
+    /// gRPC: one message or a stream of them.
+    Calls,
+}
+
+impl Flow {
+    /// By its content type, of an answer or of a request.
+    pub fn of(headers: &HeaderMap) -> Option<Self> {
+        let kind = headers.get(CONTENT_TYPE)?.as_bytes();
+        let is = |name: &[u8]| kind.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+        if is(b"text/event-stream") {
+            Some(Self::Events)
+        } else if is(b"application/grpc") {
+            Some(Self::Calls)
+        } else {
+            None
+        }
+    }
 }
 
 /// What the answer comes over.
@@ -71,17 +99,37 @@ impl<S: Streamed> Answer<S> {
         line: Box<Line<S>>,
         pools: &Pools<S>,
         target: Rc<Target<S>>,
-        (idle, keep): (Duration, Duration),
+        timeout: UpstreamTimeout,
+        headers: &HeaderMap,
     ) -> Self {
-        let mut answer = Self { body, idle, keep, over: Over::Line { line, pools: pools.clone(), target } };
+        let flow = Flow::of(headers);
+        let (idle, keep) = (idle(flow, timeout), timeout.keep);
+        let mut answer = Self { body, idle, keep, flow, over: Over::Line { line, pools: pools.clone(), target } };
         answer.give_back_at_end();
         answer
     }
 
-    pub(super) fn over_stream(body: Incoming, alarm: Alarm, busy: Busy, idle: Duration) -> Self {
+    pub(super) fn over_stream(
+        body: Incoming,
+        alarm: Alarm,
+        busy: Busy,
+        timeout: UpstreamTimeout,
+        headers: &HeaderMap,
+    ) -> Self {
+        let flow = Flow::of(headers);
         let done = body.is_end_stream();
         let over = if done { Over::Done } else { Over::Stream { alarm, _busy: busy } };
-        Self { body, idle, keep: Duration::ZERO, over }
+        Self { body, idle: idle(flow, timeout), keep: Duration::ZERO, flow, over }
+    }
+
+    /// What kind of stream it is, while it goes on. Its connection is then not counted among those that answer requests: whoever
+    /// asks sees to it that there are not too many.
+    pub fn flow(&mut self) -> Option<Flow> {
+        let flow = self.flow.filter(|_| !self.body.is_end_stream())?;
+        if let Over::Line { line, .. } = &mut self.over {
+            line.free_place();
+        }
+        Some(flow)
     }
 
     fn give_back_at_end(&mut self) {
@@ -95,6 +143,13 @@ impl<S: Streamed> Answer<S> {
             line.alarm.lift();
             pools.give_back(&target, line, self.keep);
         }
+    }
+}
+
+const fn idle(flow: Option<Flow>, timeout: UpstreamTimeout) -> Duration {
+    match flow {
+        Some(_) => timeout.stream,
+        None => timeout.idle,
     }
 }
 

@@ -113,8 +113,7 @@ async fn exchange<S: Streamed>(
             Way::One(mut line) => match line.ask(request, upstream.timeout.answer, body.is_some()).await {
                 Ok(response) => {
                     let (head, body) = check(response)?;
-                    let times = (upstream.timeout.idle, upstream.timeout.keep);
-                    let body = Answer::over_line(body, line, pools, target.clone(), times);
+                    let body = Answer::over_line(body, line, pools, target.clone(), upstream.timeout, &head.headers);
                     return Ok(Response::from_parts(head, body));
                 }
                 Err(failed) => {
@@ -129,7 +128,8 @@ async fn exchange<S: Streamed>(
                 match ask_shared(pools, &mut sender, request, upstream, server).await {
                     Ok(response) => {
                         let (head, body) = check(response)?;
-                        let body = Answer::over_stream(body, pools.alarms().alarm(), busy, upstream.timeout.idle);
+                        let alarm = pools.alarms().alarm();
+                        let body = Answer::over_stream(body, alarm, busy, upstream.timeout, &head.headers);
                         return Ok(Response::from_parts(head, body));
                     }
                     Err(failed) => failed,
@@ -234,7 +234,7 @@ fn whole(uri: &Uri, host: Option<&HeaderValue>, server: &Server) -> Option<Uri> 
 }
 
 /// Refuses what must not be passed on, and makes the framing say one thing.
-fn check(response: Response<Incoming>) -> Result<(http::response::Parts, Incoming), Failure> {
+pub(super) fn check(response: Response<Incoming>) -> Result<(http::response::Parts, Incoming), Failure> {
     let (mut head, body) = response.into_parts();
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Failure::Switched);

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -38,7 +39,7 @@ pub(super) struct Line<S: Streamed> {
     /// When it was last given back, on the worker's coarse clock.
     pub rested: u64,
     pub reused: bool,
-    _place: Place,
+    place: Option<Place>,
 }
 
 /// Why a request got no answer on this line.
@@ -87,7 +88,7 @@ impl<S: Streamed> Line<S> {
             alarm,
             rested: 0,
             reused: false,
-            _place: place,
+            place: Some(place),
         }))
     }
 
@@ -117,6 +118,26 @@ impl<S: Streamed> Line<S> {
     pub fn is_free(&self) -> bool {
         self.desk.seat(Waker::noop());
         !self.over && self.sender.is_ready()
+    }
+
+    /// What comes over it goes on for as long as it likes, and is counted elsewhere: its place among the server's connections is free.
+    pub fn free_place(&mut self) {
+        self.place = None;
+    }
+
+    /// Whether it has its place among the server's connections.
+    pub const fn is_counted(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// The stream under it, with what the server has sent since its answer's head. None while the connection is still in use.
+    pub fn into_stream(mut self) -> Option<(Stream, Bytes)> {
+        self.stands();
+        if !self.over {
+            return None;
+        }
+        let parts = self.connection.into_parts();
+        Some((parts.io.into_inner().into_stream(), parts.read_buf))
     }
 
     /// Sends a request and waits for its answer's head. If `keep` is set its head can be recalled.

@@ -14,10 +14,12 @@ mod outgoing;
 mod pool;
 mod reach;
 mod tap;
+mod tunnel;
 
-pub use answer::{Answer, AnswerFault};
+pub use answer::{Answer, AnswerFault, Flow};
 pub use failure::{BoxError, Failure};
 pub use forward::forward;
 pub use outgoing::{Outgoing, Streamed};
 pub use pool::Pools;
 pub use reach::{Reach, TrustFault};
+pub use tunnel::{Opened, Tunnel, can_switch, open};

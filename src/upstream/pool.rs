@@ -218,7 +218,7 @@ impl<S: Streamed> Pools<S> {
 
     /// Takes a line back, if it can serve another request.
     pub(super) fn give_back(&self, target: &Target<S>, mut line: Box<Line<S>>, keep: Duration) {
-        if !line.is_free() && !line.stands() {
+        if !line.is_counted() || (!line.is_free() && !line.stands()) {
             return;
         }
         line.rested = self.0.alarms.now();

@@ -210,6 +210,11 @@ impl Tap {
         Self { stream, desk }
     }
 
+    /// The stream again.
+    pub fn into_stream(self) -> Stream {
+        self.stream
+    }
+
     fn with<T>(&mut self, poll: impl FnOnce(Pin<&mut Stream>, &mut Context<'_>) -> T) -> T {
         let Self { stream, desk } = self;
         desk.awake(|cx| poll(Pin::new(stream), cx))

@@ -61,6 +61,7 @@ const ONE_ROOM: &[(&str, &[&str])] = &[
     ("governor", &["memory"]),
     ("jsonwebtoken", &["identity"]),
     ("rcgen", &["listen"]),
+    ("x509_parser", &["listen"]),
 ];
 
 fn floor(room: &str) -> u8 {

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what must hold by panicking")]
 
 mod actions;
+mod classes;
 mod cli;
 mod edge;
 mod floors;
 mod framing;
+mod grpc;
 mod guard;
 mod hostile;
 mod hostile_sessions;
@@ -24,8 +26,10 @@ mod readme;
 mod rules;
 mod shop;
 mod sign_in;
+mod streams;
 mod support;
 mod swaps;
 mod tokens;
 mod tour;
+mod upgrades;
 mod upstream;

@@ -5,6 +5,7 @@
 
 pub mod back;
 pub mod body;
+mod class;
 mod client;
 pub mod cookie;
 mod method;
@@ -13,6 +14,7 @@ mod outgoing;
 pub use client::Client;
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Uri, request};
@@ -27,7 +29,7 @@ use super::record::Record;
 use crate::clock::Moment;
 use crate::confidence::{Reading, Why};
 use crate::identity::session::Brought;
-use crate::identity::token::Bearer;
+use crate::identity::token::{Bearer, Claims};
 use crate::identity::{fields, session};
 use crate::judge::decision::Question;
 use crate::judge::history::BucketHistory;
@@ -189,10 +191,12 @@ impl<'a> Context<'a> {
             detached: false,
             new_device: renewed.map(|minted| minted.cookie),
         };
+        let claims = context.recognise(gate, head)?;
+        context.classify(peer, head, claims.as_deref());
+        (record.class, record.channel) = (context.class, context.channel);
         if let Some(elsewhere) = context.served_elsewhere() {
             context.upstream = elsewhere;
         }
-        context.recognise(gate, head)?;
         if !context.safe {
             context.referer = back::referer(head, &context.authority.host);
         }
@@ -209,7 +213,7 @@ impl<'a> Context<'a> {
     }
 
     /// Finds the session and what it has proved.
-    fn recognise(&mut self, gate: &Gate, head: &request::Parts) -> Result<(), Fault> {
+    fn recognise(&mut self, gate: &Gate, head: &request::Parts) -> Result<Option<Arc<Claims>>, Fault> {
         let rules = self.prepared.rules();
         let names = &gate.shared.names;
         match &rules.identity.subject {
@@ -218,7 +222,7 @@ impl<'a> Context<'a> {
                 self.bring(gate, session::read(&head.headers, name, names));
             }
             Some(SubjectSource::Jwt(_)) => {
-                let Some(tokens) = self.prepared.tokens() else { return Ok(()) };
+                let Some(tokens) = self.prepared.tokens() else { return Ok(None) };
                 match tokens.read(&head.headers, self.now) {
                     Bearer::Absent => {}
                     Bearer::Unverifiable(why) => {
@@ -235,11 +239,12 @@ impl<'a> Context<'a> {
                         if let Some(own) = claims.proof(rules) {
                             self.proof = Reading::Known(stronger(self.proof.known(), own));
                         }
+                        return Ok(Some(claims));
                     }
                 }
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Takes up the session that the cookie names. Where an application might read another one out of the same request, that
@@ -299,16 +304,19 @@ impl<'a> Context<'a> {
 
     /// The first `[[refuse]]` that holds.
     pub fn refusal(&self, head: &request::Parts) -> Option<&'a Refusal> {
-        let rules = self.prepared.rules();
-        let facts = Facts {
+        self.prepared.rules().refused(&self.facts_of(head))
+    }
+
+    /// What conditions may look at.
+    fn facts_of<'f>(&'f self, head: &'f request::Parts) -> Facts<'f> {
+        Facts {
             method: head.method.as_str(),
             target: &self.target,
             query: head.uri.query().unwrap_or_default(),
             headers: &head.headers,
             host: &self.authority.host,
             address: self.client.address,
-        };
-        rules.refused(&facts)
+        }
     }
 
     /// Whether a field of the body is needed before the request is judged: the account's, or one that may stand for the method.

@@ -79,6 +79,14 @@ codes! {
     LIMIT_ACCOUNT "W0101" Error "A limit counts by account where no account is known."
     LIMIT_REST "W0102" Error "What a limit gives at once takes too long to come back."
 
+    BAD_UPGRADE "W0110" Error "A protocol to switch to cannot be used."
+    BAD_SUBJECT "W0111" Error "The name of a certificate cannot be read."
+    BAD_DIGEST "W0112" Error "A key's digest cannot be read."
+    NO_KEYS "W0113" Error "Keys are named that no rule file holds."
+    UNUSED_KEYS "W0114" Warning "Keys are written that prove nothing."
+    TWO_CLASSES "W0115" Warning "One key stands for two classes."
+    NO_TOKENS "W0116" Error "A claim is asked for, but no tokens are verified."
+
     PLAYBOOK_ENDS "W0140" Error "A playbook does not end, or not in time."
     NO_SUCH_RUNG "W0141" Error "A playbook asks for a rung that the journey does not have."
     CHANGES_NOTHING "W0142" Error "A playbook, or one of its changes, changes nothing."

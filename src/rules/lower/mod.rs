@@ -5,6 +5,7 @@
 
 mod actions;
 mod cases;
+mod clients;
 mod help;
 mod identity;
 mod journeys;
@@ -64,6 +65,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     let limit_files = named(files, |file| file.limits.given());
     let assurance = one("[assurance]", files, |file| file.assurance.given(), |table| table.span, report);
     let identity = one("[identity]", files, |file| file.identity.given(), |table| table.span, report);
+    let channels = one("[channels]", files, |file| file.channels.given(), |table| table.span, report);
     let step_up = one("[step_up]", files, |file| file.step_up.given(), |table| table.span, report);
 
     let help_files: Vec<_> = help_files.into_iter().map(|(_, file)| file).collect();
@@ -72,6 +74,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     let mut lower = Lower { report, sources, broken, upstreams, journeys, playbooks, help, help_files, levels, means };
 
     let (step_up, mut marked) = lower.step_up(step_up);
+    let clients = lower.clients(identity, &all(files, |file| &file.key), channels);
     let (identity, ends) = lower.identity(identity);
     marked.extend(ends);
     lower.means = lower.means_of(step_up.as_ref(), &identity);
@@ -90,6 +93,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
         sites,
         upstreams: upstreams?,
         identity,
+        clients,
         levels: lower.levels.into_laws(),
         step_up,
         help,

@@ -16,12 +16,17 @@ const DEPTH: usize = 16;
 
 /// What is counted and gathered while conditions are made.
 #[derive(Default)]
-struct Making {
+pub(super) struct Making {
     patterns: Patterns,
     predicates: usize,
 }
 
 impl Making {
+    /// Compiles what was gathered, for conditions that no screen is made for.
+    pub(super) fn finish(self) -> Result<(), Subject> {
+        self.patterns.finish().map(drop)
+    }
+
     /// Part of a path, which the set of the paths also knows, so that the screen can pass it over.
     fn spelled(&mut self, written: &str, before: &str, after: &str) -> Spelled {
         let spelled = Spelled::new(written);
@@ -68,7 +73,8 @@ impl Lower<'_> {
         (refusals, screen)
     }
 
-    fn condition(&mut self, file: &ConditionFile, depth: usize, making: &mut Making) -> Option<Condition> {
+    /// One condition, `depth` deep inside others.
+    pub(super) fn condition(&mut self, file: &ConditionFile, depth: usize, making: &mut Making) -> Option<Condition> {
         if depth > DEPTH {
             let problem = Diagnostic::of(&codes::TOO_MUCH, format!("conditions are nested more than {DEPTH} deep"));
             self.error(problem.at(file.span, "one too many").help("name inner ones as refusals of their own"));

@@ -114,6 +114,8 @@ impl Lower<'_> {
             timeout: self.timeout(file.timeout.given()?)?,
             health,
             max_in_flight: usize::try_from(file.max_in_flight.given()?.value).unwrap_or(usize::MAX),
+            max_streams: usize::try_from(file.max_streams.given()?.value).unwrap_or(usize::MAX),
+            upgrades: file.upgrades.items().iter().map(|name| name.0.clone()).collect(),
             ca: file.ca.given().map(|path| self.sources.resolve(path)),
         })
     }
@@ -124,6 +126,7 @@ impl Lower<'_> {
             connect: self.at_least(file.connect.given()?, least, "connecting"),
             answer: self.at_least(file.answer.given()?, least, "the answer"),
             idle: self.at_least(file.idle.given()?, least, "a piece of the body"),
+            stream: self.at_least(file.stream.given()?, least, "silence on a stream"),
             keep: file.keep.given()?.value,
         })
     }

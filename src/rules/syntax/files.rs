@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::clients::{ChannelsFile, KeyFile, ProofFile};
 use super::forms::{Later, Many, Named, Whole};
 use super::limits::LimitFile;
 use super::playbooks::{ChannelWord, ClassWord, ModeWord};
+use super::streams::UpgradeName;
 use super::table::{Field, Form, Said, Shape, Value, Walk, table, words};
 use super::written::{
     Address, CookieName, HeaderKey, Host, KeysAt, Method, Origin, Page, PathEnd, Pattern, PerHour, PlainPath,
@@ -30,6 +32,10 @@ table! {
         upstreams: Named<UpstreamFile> = optional;
         /// Who is asking.
         identity: IdentityFile = optional;
+        /// Keys that clients may carry, named by `keys` in [identity].
+        key: Vec<KeyFile> = optional;
+        /// What tells through which channel a client comes.
+        channels: ChannelsFile = optional;
         /// Levels of authentication, weakest first.
         assurance: AssuranceFile = optional;
         /// How a customer gives one more proof.
@@ -98,6 +104,10 @@ table! {
         health: HealthFile = optional;
         /// Requests in flight at once, over all workers. The newest loses, with a 503.
         max_in_flight: Whole<1, 1_000_000> = default("1024");
+        /// Tunnels, event streams and gRPC calls open at once, over all workers. The newest loses, with a 503.
+        max_streams: Whole<1, 1_000_000> = default("4096");
+        /// Protocols that a client may switch to, where a server agrees; none when empty.
+        upgrades: Vec<Said<UpgradeName>> = default("[\"websocket\"]");
         /// Certificate authorities for https servers, a PEM file beside the rules; the system's when absent.
         ca: Text = optional;
         /// A client certificate for it.
@@ -126,6 +136,8 @@ table! {
         answer: Said<Duration> = default("\"10s\"");
         /// Between two pieces of the answer's body.
         idle: Said<Duration> = default("\"30s\"");
+        /// How long an open stream may be silent: a tunnel in both directions, events and gRPC calls from the server.
+        stream: Said<Duration> = default("\"5m\"");
         /// How long an unused connection is kept; less than the server keeps it.
         keep: Said<Duration> = default("\"4s\"");
     }
@@ -149,9 +161,11 @@ table! {
         /// Where the subject of a request comes from: `jwt`, or `session_cookie`.
         subject: SubjectFile = optional;
         /// Known machines that the business needs.
-        partner: Later = not_yet;
+        partner: Vec<ProofFile> = optional;
+        /// Contact-centre employees who act for customers.
+        agent: Vec<ProofFile> = optional;
         /// Bots, scripts and assistants.
-        automation: Later = not_yet;
+        automation: Vec<ProofFile> = optional;
     }
 }
 

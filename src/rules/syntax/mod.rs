@@ -2,6 +2,7 @@
 //!
 //! It knows words and kinds, not meaning: whether a name exists is for `lower`. No text may overflow the stack or stop the walk.
 
+pub(crate) mod clients;
 pub(crate) mod files;
 pub(crate) mod forms;
 pub(crate) mod limits;
@@ -10,6 +11,7 @@ mod nesting;
 pub(crate) mod playbooks;
 mod reference;
 pub(crate) mod route;
+pub(crate) mod streams;
 mod suggest;
 pub(crate) mod table;
 pub(crate) mod written;

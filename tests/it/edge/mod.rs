@@ -109,10 +109,13 @@ pub fn upstream(servers: &[SocketAddr]) -> Upstream {
             connect: Duration::from_secs(2),
             answer: Duration::from_secs(5),
             idle: Duration::from_secs(5),
+            stream: Duration::from_secs(5),
             keep: Duration::from_secs(4),
         },
         health: None,
         max_in_flight: 64,
+        max_streams: 64,
+        upgrades: Vec::new(),
         ca: None,
     }
 }

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -60,6 +60,10 @@ impl Answer {
     }
 }
 
+/// Bytes both ways.
+pub trait Both: AsyncRead + AsyncWrite + std::fmt::Debug + Unpin + Send + 'static {}
+impl<S: AsyncRead + AsyncWrite + std::fmt::Debug + Unpin + Send + 'static> Both for S {}
+
 pub enum Connection {
     H1(hyper::client::conn::http1::SendRequest<Full<Bytes>>),
     H2(hyper::client::conn::http2::SendRequest<Full<Bytes>>),
@@ -103,17 +107,47 @@ impl Client {
         Self { address, tls: None, protocol: Protocol::H1, cookies: Vec::new() }
     }
 
+    pub const fn speaks(&self) -> Protocol {
+        self.protocol
+    }
+
     pub async fn connect(&self) -> Connection {
+        let stream = self.stream().await;
+        self.handshake(stream).await
+    }
+
+    /// The same, when the handshake may be refused.
+    pub async fn try_connect(&self) -> std::io::Result<Connection> {
+        Ok(self.handshake(self.try_stream().await?).await)
+    }
+
+    /// A connected stream, TLS done, nothing said.
+    pub async fn stream(&self) -> Box<dyn Both> {
+        self.try_stream().await.unwrap()
+    }
+
+    async fn try_stream(&self) -> std::io::Result<Box<dyn Both>> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        match &self.tls {
-            None => self.handshake(stream).await,
+        Ok(match &self.tls {
+            None => Box::new(stream),
             Some(config) => {
                 let name = ServerName::from(self.address.ip());
-                let stream = tokio_rustls::TlsConnector::from(config.clone()).connect(name, stream).await.unwrap();
-                self.handshake(stream).await
+                Box::new(tokio_rustls::TlsConnector::from(config.clone()).connect(name, stream).await?)
             }
-        }
+        })
+    }
+
+    /// The same client, with a certificate of its own.
+    pub fn showing(mut self, certificate: CertificateDer<'static>, key: PrivateKeyDer<'static>) -> Self {
+        let tls = self.tls.as_ref().unwrap();
+        let mut config = (**tls).clone();
+        let provider = config.crypto_provider().clone();
+        let key = provider.key_provider.load_private_key(key).unwrap();
+        let certified = rustls::sign::CertifiedKey::new(vec![certificate], key);
+        config.client_auth_cert_resolver = Arc::new(rustls::sign::SingleCertAndKey::from(certified));
+        self.tls = Some(Arc::new(config));
+        self
     }
 
     async fn handshake<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S) -> Connection {

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test uses its part of the rig")]
 
 pub mod client;
+pub mod live;
 pub mod program;
 pub mod upstream;
 
@@ -97,7 +98,11 @@ impl Rig {
         let lines = Kept::default();
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
         let certs = dir.path().join("certs");
-        let tls = Tls { certificates: vec![(certs.join("weir.pem"), certs.join("weir.key"))], self_signed: true };
+        let tls = Tls {
+            certificates: vec![(certs.join("weir.pem"), certs.join("weir.key"))],
+            self_signed: true,
+            clients: None,
+        };
         let mut options = Options {
             rules,
             listeners: Some(vec![Listener { address: free, tls: Some(tls) }, Listener { address: free, tls: None }]),

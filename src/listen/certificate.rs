@@ -1,0 +1,33 @@
+//! Who a client is by its certificate: the names in it, read once for the connection. Whether it is to be believed was decided before,
+//! by the handshake; a certificate that cannot be read names nobody.
+
+use x509_parser::objects::{oid_registry, oid2abbrev};
+use x509_parser::x509::X509Name;
+
+/// Attributes that are read of one name. The loser is the last.
+const ATTRIBUTES: usize = 32;
+
+/// The names of a verified client certificate, attribute by attribute: type, as in `CN`, and value.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// Whose it is.
+    pub subject: Vec<(Box<str>, Box<str>)>,
+    /// Who vouches for it.
+    pub issuer: Vec<(Box<str>, Box<str>)>,
+}
+
+impl ClientCertificate {
+    /// Reads a certificate in DER.
+    pub(super) fn read(der: &[u8]) -> Option<Self> {
+        let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
+        Some(Self { subject: attributes(certificate.subject()), issuer: attributes(certificate.issuer()) })
+    }
+}
+
+fn attributes(name: &X509Name<'_>) -> Vec<(Box<str>, Box<str>)> {
+    let read = name.iter_attributes().filter_map(|attribute| {
+        let kind = oid2abbrev(attribute.attr_type(), oid_registry()).ok()?;
+        Some((kind.into(), attribute.as_str().ok()?.into()))
+    });
+    read.take(ATTRIBUTES).collect()
+}
