@@ -8,7 +8,7 @@ use super::body::Body;
 use super::context::Context;
 use super::fault::Blame;
 use super::limits::seconds_until;
-use super::notice::{Contact, Exit, Notice, Reader};
+use super::notice::{Answered, Audience, Contact, Exit, Notice, Reader};
 use super::own::Own;
 use super::prepared::Prepared;
 use super::ratelimit::{self, Policy};
@@ -62,10 +62,10 @@ pub fn own(
     prepared: &Prepared,
     site: Option<&Site>,
     own: Own,
-    reader: Reader,
-    origin: Option<&HeaderValue>,
+    audience: &Audience,
     mut record: Box<Record>,
 ) -> Response<Body> {
+    let origin = audience.origin.as_ref();
     let rules = prepared.rules();
     let ends_connection = matches!(&own, Own::Fault(fault) if fault.ends_connection());
     let person = || Contact::first(rules, record.moment).map(Exit::Contact);
@@ -101,7 +101,12 @@ pub fn own(
             return finish(back(&target), site, origin, record);
         }
     };
-    let mut response = notice.answer(reader, record.id());
+    let voice = audience.voice(rules, record.journey, record.moment);
+    let Answered { mut response, failed } = notice.answer(&voice, record.id());
+    if let Some(failed) = failed {
+        prepared.meters().template_failed(&failed.template);
+        record.cause.get_or_insert_with(|| failed.to_string().into());
+    }
     if ends_connection {
         // For HTTP/1.1; hyper leaves it out of HTTP/2, where a stream's end is never in doubt.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

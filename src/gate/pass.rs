@@ -4,7 +4,7 @@ use http::{Request, Response};
 
 use super::body::Body;
 use super::context::Context;
-use super::notice::Reader;
+use super::notice::{Audience, Reader};
 use super::own::Own;
 use super::record::Record;
 use super::said::Said;
@@ -24,24 +24,23 @@ pub async fn pass(gate: &Gate, peer: &Peer, request: Request<Inflow>) -> Respons
     let asked = tunnel::asked(&mut head, &mut inflow);
     let uri = head.uri.clone();
     let mut record = Record::begin(gate.lines.clone(), prepared.clone(), now, gate.request_id(), head.method.clone());
-    let reader = Reader::of(&head.method, &head.headers);
-    let origin = head.headers.get(http::header::ORIGIN).cloned();
+    let audience = Audience::of(prepared.rules(), peer, &head);
 
     let mut context = match Context::read(gate, &prepared, peer, &head, &uri, now, &mut record) {
         Ok(context) => context,
         Err(fault) => {
             let site = context::site(&prepared, peer, &head);
-            return answer::own(&prepared, site, Own::Fault(fault), reader, origin.as_ref(), record);
+            return answer::own(&prepared, site, Own::Fault(fault), &audience, record);
         }
     };
     let site = Some(context.site);
-    match walk(gate, peer, &mut context, (head, inflow, asked), reader, &mut record).await {
+    match walk(gate, peer, &mut context, (head, inflow, asked), audience.reader, &mut record).await {
         Ok(mut response) => {
             answer::passed(&mut response, &context, &record);
             record.status = Some(response.status());
             response
         }
-        Err(own) => answer::own(&prepared, site, own, reader, origin.as_ref(), record),
+        Err(own) => answer::own(&prepared, site, own, &audience, record),
     }
 }
 

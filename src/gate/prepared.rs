@@ -251,6 +251,11 @@ impl Meters {
         self.telemetry.step_ups.cell(self.worker, [outcome]).add(1);
     }
 
+    /// Counts a template of the operators' that gave nothing.
+    pub fn template_failed(&self, template: &str) {
+        self.telemetry.template_failures.cell(self.worker, [template]).add(1);
+    }
+
     /// Counts a handoff: `given`.
     pub fn handoff(&self, outcome: &'static str) {
         self.telemetry.handoffs.cell(self.worker, [outcome]).add(1);

@@ -14,9 +14,11 @@ pub mod in_force;
 pub mod limits;
 mod lower;
 pub mod named;
+pub mod notices;
 pub mod playbook;
 pub mod posture;
 pub mod prefixes;
+pub mod profiles;
 pub mod routes;
 pub mod ruleset;
 pub mod source;
@@ -42,7 +44,7 @@ pub fn compile(sources: &Sources) -> Compiled {
     sources.problems().iter().cloned().for_each(|problem| report.push(problem));
     let broken = sources.problems().iter().any(Diagnostic::is_error);
     let mut tables = syntax::Tables { broken, ..syntax::Tables::default() };
-    for (number, source) in sources.iter().filter(|(_, source)| !source.is_settings()) {
+    for (number, source) in sources.iter().filter(|(_, source)| source.is_law()) {
         tables.add(number, source).into_iter().for_each(|problem| report.push(problem));
     }
     let rules = lower::lower(&tables, sources, &mut report);

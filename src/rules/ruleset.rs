@@ -16,8 +16,10 @@ use super::condition::{Condition, Screen};
 use super::facts::Facts;
 use super::help::Hours;
 use super::limits::Limits;
+use super::notices::{JourneyWords, Notices};
 use super::playbook::Playbook;
 use super::prefixes::Prefixes;
+use super::profiles::Profiles;
 use super::routes::Routes;
 use super::source::Span;
 use crate::confidence::Confidence;
@@ -53,6 +55,10 @@ pub struct RuleSet {
     pub playbooks: Vec<Playbook>,
     /// What must hold before this law is installed.
     pub cases: Vec<Case>,
+    /// What customers read, in which languages.
+    pub notices: Notices,
+    /// How apps in the field are answered.
+    pub profiles: Profiles,
     /// Finds the refusal of a request without looking at each.
     pub(in crate::rules) screen: Screen,
 }
@@ -400,6 +406,8 @@ pub struct Journey {
     pub step_up_status: StepUpStatus,
     /// What its ladders would be if every rung in shadow were enforced; none when no rung is in shadow.
     pub in_shadow: Option<InShadow>,
+    /// Words of its own for customers.
+    pub words: JourneyWords,
 }
 
 /// A journey's ladders with the rungs that are in shadow. `Journey::ladder` and `attempt` are without them: the rung above

@@ -28,6 +28,8 @@ pub struct Bounds {
     pub file_bytes: u64,
     /// Files.
     pub files: usize,
+    /// Bytes of one template.
+    pub template_bytes: u64,
     /// Bytes of all files.
     pub total_bytes: u64,
     /// Directories inside directories.
@@ -36,7 +38,7 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { file_bytes: 4 << 20, files: 2_000, total_bytes: 64 << 20, depth: 8 }
+        Self { file_bytes: 4 << 20, files: 2_000, template_bytes: 64 << 10, total_bytes: 64 << 20, depth: 8 }
     }
 }
 
@@ -55,10 +57,30 @@ impl Source {
         &*self.name == "gateway.toml"
     }
 
+    /// Whether this is a template: words and looks of pages, which are part of the law but not TOML.
+    pub fn is_template(&self) -> bool {
+        is_template(&self.name)
+    }
+
+    /// Whether this is a file of rules.
+    pub fn is_law(&self) -> bool {
+        !self.is_settings() && !self.is_template()
+    }
+
     /// Whether this is a playbook.
     pub fn is_playbook(&self) -> bool {
         self.name.starts_with("playbooks/")
     }
+}
+
+/// Whether a file of this name, below the directory, is a template.
+fn is_template(name: &str) -> bool {
+    name.starts_with("templates/") && (name.ends_with(".html") || name.ends_with(".json"))
+}
+
+/// Whether a file of this name is read at all.
+fn is_source(name: &str) -> bool {
+    name.ends_with(".toml") || is_template(name)
 }
 
 /// All rule files of one directory, in the order of their names.
@@ -74,7 +96,7 @@ pub struct Sources {
 const ATTEMPTS: usize = 5;
 
 impl Sources {
-    /// Reads every `*.toml` below `dir`. An unreadable file is a diagnostic that [`super::compile`] reports beside the others;
+    /// Reads every `*.toml` below `dir`, and the templates below `dir/templates`. An unreadable file is a diagnostic that [`super::compile`] reports beside the others;
     /// a directory that cannot be read as a whole is an error.
     pub fn read(dir: &Path, bounds: &Bounds) -> Result<Self, Vec<Diagnostic>> {
         let mut before = Self::read_once(dir, bounds)?;
@@ -191,10 +213,11 @@ fn read_file(path: &Path, name: &str, bounds: &Bounds) -> Result<String, Box<Dia
         )
     };
     let file = fs::File::open(path).map_err(unreadable)?;
+    let most = if is_template(name) { bounds.template_bytes } else { bounds.file_bytes };
     let mut bytes = Vec::new();
-    file.take(bounds.file_bytes + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > bounds.file_bytes {
-        let said = format!("{name} is larger than {} KiB", bounds.file_bytes >> 10);
+    file.take(most + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > most {
+        let said = format!("{name} is larger than {} KiB", most >> 10);
         return Err(Box::new(Diagnostic::of(&codes::TOO_MUCH, said).help("split it into several files")));
     }
     String::from_utf8(bytes).map_err(|error| {
@@ -222,7 +245,7 @@ impl Listing {
     fn of(dir: &Path, bounds: &Bounds) -> Result<Self, Vec<Diagnostic>> {
         let mut listing = Self::default();
         listing.add(dir, "", 0, bounds).map_err(|problem| vec![*problem])?;
-        if listing.files.is_empty() && listing.problems.is_empty() {
+        if !listing.files.iter().any(|file| file.name.ends_with(".toml")) && listing.problems.is_empty() {
             let said = format!("{} holds no rule file", dir.display());
             let help = "put at least one file there that ends in .toml and has a [[site]]";
             return Err(vec![Diagnostic::of(&codes::DIRECTORY, said).help(help)]);
@@ -269,7 +292,7 @@ impl Listing {
         let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
         let found = match fs::metadata(path) {
             Ok(found) => found,
-            Err(error) if name.ends_with(".toml") => {
+            Err(error) if is_source(name) => {
                 let said = format!("{name} cannot be read: {error}");
                 self.problems.push(Diagnostic::of(&codes::UNREADABLE, said).help("repair the link, or move it away"));
                 return Ok(());
@@ -283,9 +306,9 @@ impl Listing {
             );
         } else if found.is_dir() {
             self.add(path, &format!("{name}/"), depth + 1, bounds)?;
-        } else if name.ends_with(".toml") && found.is_file() {
+        } else if is_source(name) && found.is_file() {
             self.files.push(Listed { name: name.to_owned(), path: path.to_path_buf() });
-        } else if name.ends_with(".toml") {
+        } else if is_source(name) {
             let said = format!("{name} is neither a file nor a directory");
             self.problems.push(Diagnostic::of(&codes::UNREADABLE, said).help("move it away"));
         }

@@ -43,6 +43,8 @@ pub struct Telemetry {
     pub handoffs: Arc<Series<Counter, 1>>,
     /// `weir_limits_total{limit,outcome}`: `passed`, `limited`, `shadow`
     pub limits: Arc<Series<Counter, 2>>,
+    /// `weir_template_failures_total{template}`
+    pub template_failures: Arc<Series<Counter, 1>>,
     /// `weir_lines_dropped_total`
     pub lines_dropped: Arc<Counter>,
     /// What changes rarely.
@@ -124,6 +126,11 @@ impl Telemetry {
             "Requests that a limit passed, held or would have held",
             ["limit", "outcome"],
         );
+        let template_failures = Series::counter(
+            "weir_template_failures",
+            "Pages and bodies that an operator's template failed to give, so that the built-in one stood in",
+            ["template"],
+        );
         let lines_dropped = Arc::new(Counter::default());
         let gauges = Arc::new(Gauges::default());
         gauges.jwks_up.set(-1);
@@ -135,6 +142,7 @@ impl Telemetry {
         registry.register_collector(Box::new(step_ups.clone()));
         registry.register_collector(Box::new(handoffs.clone()));
         registry.register_collector(Box::new(limits.clone()));
+        registry.register_collector(Box::new(template_failures.clone()));
         registry
             .register_collector(Box::new(GaugeCollector { gauges: gauges.clone(), dropped: lines_dropped.clone() }));
         Self {
@@ -146,6 +154,7 @@ impl Telemetry {
             step_ups,
             handoffs,
             limits,
+            template_failures,
             lines_dropped,
             gauges,
             registry: Arc::new(registry),

@@ -277,7 +277,9 @@ async fn an_upstream_that_is_gone_is_said_calmly_and_honestly() {
             gone.header("proxy-status")
         );
         assert_eq!(gone.exits(), ["wait", "contact"]);
-        assert_eq!(gone.json()["reference"], gone.header("weir-request-id"));
+        let id = gone.header("weir-request-id");
+        assert_eq!(gone.json()["reference"], format!("{} {} {}", &id[..4], &id[4..8], &id[8..12]));
+        assert_eq!(gone.json()["instance"], format!("urn:weir:request:{id}"));
     }
 }
 

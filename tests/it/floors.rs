@@ -57,7 +57,7 @@ const ONE_ROOM: &[(&str, &[&str])] = &[
     ("toml::", &["rules"]),
     ("notify::", &["control"]),
     ("prometheus_client", &["telemetry"]),
-    ("minijinja", &["gate", "demo"]),
+    ("minijinja", &["rules", "demo"]),
     ("governor", &["memory"]),
     ("jsonwebtoken", &["identity"]),
     ("rcgen", &["listen"]),

@@ -1,11 +1,12 @@
 //! What customers read when Weir answers itself, situation by situation, word for word. Every one of them has a way on.
 
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 use http_body_util::BodyExt as _;
 use weir::clock::Moment;
 use weir::gate::fault::Fault;
-use weir::gate::notice::{Contact, Exit, Notice, Reader};
+use weir::gate::notice::{Contact, Exit, Notice, Reader, Voice};
 use weir::listen::host::HostFault;
+use weir::rules::notices::{BUILT_IN, Language, Notices, Templates};
 use weir::rules::ruleset::Otherwise;
 use weir::upstream::Failure;
 
@@ -61,9 +62,18 @@ fn help(open: bool) -> Exit {
     })
 }
 
+/// A law that speaks one built-in language.
+fn speaking(tag: &str) -> Notices {
+    Notices::speaking(vec![Language::built_in(tag).unwrap()], Templates::default()).unwrap()
+}
+
 /// The head, without what every answer has, and the body.
-async fn said(notice: Notice, reader: Reader) -> (String, String) {
-    let answer = notice.answer(reader, ID);
+async fn said(notice: Notice, reader: Reader, notices: &Notices) -> (String, String) {
+    let answered = notice.answer(&Voice::plain(notices, reader, NOON), ID);
+    assert!(answered.failed.is_none());
+    let answer = answered.response;
+    let spoken = answer.headers()[http::header::CONTENT_LANGUAGE].to_str().unwrap().to_owned();
+    assert_eq!(*spoken, *notices.languages()[0].tag);
     assert!(answer.status().is_client_error() || answer.status().is_server_error());
     let field = |name: HeaderName| answer.headers().get(name).map(HeaderValue::as_bytes).unwrap_or_default().to_vec();
     assert_eq!(field(http::header::CACHE_CONTROL), b"no-store");
@@ -82,7 +92,7 @@ async fn said(notice: Notice, reader: Reader) -> (String, String) {
 async fn a_program_reads_a_problem_document() {
     let mut all = String::new();
     for (name, notice) in situations() {
-        let (head, body) = said(notice, Reader::Program).await;
+        let (head, body) = said(notice, Reader::Program, &Notices::default()).await;
         let document: serde_json::Value = serde_json::from_str(&body).unwrap();
         let exits = document["exits"].as_array().unwrap();
         assert!(!exits.is_empty(), "{name} is a dead end");
@@ -92,36 +102,81 @@ async fn a_program_reads_a_problem_document() {
     golden("problems", &all);
 }
 
-#[tokio::test]
-async fn a_person_reads_a_page_with_a_way_on() {
-    let mut all = String::new();
-    for (name, mut notice) in situations() {
-        if name == "handoff" || name == "read_only" {
-            notice.exits.push(help(name == "handoff"));
-        }
-        let (head, body) = said(notice, Reader::Browser).await;
-        assert!(body.len() <= 14 * 1024 && body.starts_with("<!doctype html>\n<html lang=\"en\">"), "{name}");
-        assert!(!body.contains("<script") && !body.contains("<img") && !body.contains("@import"), "{name}");
-        let main = body.split_once("<main>").unwrap().1.split_once("</main>").unwrap().0.trim();
-        let way_on = ["<a href=", "<a class=\"go\" href=", "Please try again in "];
-        assert!(way_on.iter().any(|way| main.contains(way)), "{name} is a dead end: {main}");
-        all += &format!("== {name}\n{head}{main}\n\n");
+/// What every page owes to people: one headline, landmarks, links with words, a language, a size.
+fn is_accessible(name: &str, tag: &str, body: &str) {
+    assert!(body.len() <= 14_336, "{name} in {tag} has {} bytes", body.len());
+    assert!(body.starts_with(&format!("<!doctype html>\n<html lang=\"{tag}\" dir=\"ltr\">")), "{name}: {body}");
+    for once in ["<title>", "<h1>", "<main>", "<footer>", "<meta name=\"viewport\""] {
+        assert_eq!(body.matches(once).count(), 1, "{name} in {tag}: {once}");
     }
-    golden("pages", &all);
+    for never in ["<script", "<img", "@import", "url(", " src=", "http-equiv", "user-scalable", "maximum-scale", " on"]
+    {
+        let inside = body.split('<').any(|tag| tag.split('>').next().unwrap_or_default().contains(never));
+        assert!(!inside && (never == " on" || !body.contains(never)), "{name} in {tag} has {never}");
+    }
+    for link in body.split("<a ").skip(1) {
+        let words = link.split_once('>').unwrap().1.split_once("</a>").unwrap().0;
+        assert!(!words.trim().is_empty() && link.contains("href=\""), "{name} in {tag}: a link without words");
+    }
+    assert!(body.find("<h1>").unwrap() < body.find("<h2>").unwrap_or(usize::MAX), "{name} in {tag}");
+    assert!(!body.contains('{') || body.find('{').unwrap() < body.find("</style>").unwrap(), "{name} in {tag}");
+    let words = body.split_once("</style>").unwrap().1;
+    assert!(!words.contains('{') && !words.contains("none"), "{name} in {tag} has a place that nobody filled: {words}");
+}
+
+#[tokio::test]
+async fn a_person_reads_a_page_with_a_way_on_in_every_language() {
+    for (tag, file) in BUILT_IN.into_iter().zip(["pages", "pages_de"]) {
+        let notices = speaking(tag);
+        let mut all = String::new();
+        for (name, mut notice) in situations() {
+            if name == "handoff" || name == "read_only" {
+                notice.exits.push(help(name == "handoff"));
+            }
+            let (head, body) = said(notice, Reader::Browser, &notices).await;
+            is_accessible(name, tag, &body);
+            let main = body.split_once("<main>").unwrap().1.split_once("</main>").unwrap().0.trim();
+            let way_on = ["<a href=", "<a class=\"go\" href=", "Please try again in ", "Bitte versuchen Sie es in "];
+            assert!(way_on.iter().any(|way| main.contains(way)), "{name} is a dead end: {main}");
+            all += &format!("== {name}\n{head}{main}\n\n");
+        }
+        golden(file, &all);
+    }
+}
+
+#[tokio::test]
+async fn a_grpc_client_reads_a_status_in_the_header() {
+    let mut all = String::new();
+    for tag in BUILT_IN {
+        let notices = speaking(tag);
+        for (name, notice) in situations() {
+            let answer = notice.answer(&Voice::plain(&notices, Reader::Grpc, NOON), ID).response;
+            assert_eq!(answer.status(), StatusCode::OK, "gRPC takes any other status for a broken transport");
+            assert!(http_body::Body::is_end_stream(answer.body()), "{name} has a message");
+            let field = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+            assert_eq!(field("content-type"), "application/grpc");
+            assert_ne!(field("grpc-status"), "0", "{name}");
+            let (code, pushback) = (field("grpc-status"), field("grpc-retry-pushback-ms"));
+            all += &format!("{name}: {code}, {pushback}, {}, {}\n", field("weir-reference"), field("grpc-message"));
+        }
+    }
+    golden("grpc", &all);
 }
 
 #[tokio::test]
 async fn a_notice_never_tells_how_it_was_decided() {
-    for (name, notice) in situations() {
-        for reader in [Reader::Browser, Reader::Program] {
+    for ((name, notice), reader) in
+        situations().into_iter().chain(situations()).zip([Reader::Browser, Reader::Program].into_iter().cycle())
+    {
+        for tag in BUILT_IN {
             let notice = Notice {
                 fields: notice.fields.clone(),
                 exits: notice.exits.clone(),
-                detail: notice.detail.clone(),
                 reference: None,
+                playbook: None,
                 ..notice
             };
-            let (_, body) = said(notice, reader).await;
+            let (_, body) = said(notice, reader, &speaking(tag)).await;
             let words = body.split_once("<main>").map_or(body.as_str(), |(_, main)| main).to_lowercase();
             for word in [
                 "confidence",
@@ -130,10 +185,15 @@ async fn a_notice_never_tells_how_it_was_decided() {
                 "device",
                 "network",
                 "journey",
-                "rung",
+                " rung ",
                 "upstream ",
                 "fraud",
                 "attack",
+                "betrug",
+                "angriff",
+                "gerät ",
+                "netzwerk",
+                "punkte",
             ] {
                 assert!(!words.contains(word), "{name} says {word:?}: {words}");
             }
@@ -155,6 +215,17 @@ fn only_what_navigates_gets_a_page() {
         (Method::PUT, headers(&[("accept", html)]), Reader::Program),
         (Method::GET, headers(&[]), Reader::Program),
     ] {
-        assert_eq!(Reader::of(&method, &fields), reader, "{method} {fields:?}");
+        assert_eq!(Reader::of(&method, Version::HTTP_11, &fields), reader, "{method} {fields:?}");
+    }
+    for (version, kind, reader) in [
+        (Version::HTTP_2, "application/grpc", Reader::Grpc),
+        (Version::HTTP_2, "application/grpc+proto", Reader::Grpc),
+        (Version::HTTP_2, "application/grpc;x=y", Reader::Grpc),
+        (Version::HTTP_2, "application/grpc-web", Reader::Program),
+        (Version::HTTP_2, "application/grpcish", Reader::Program),
+        (Version::HTTP_11, "application/grpc", Reader::Program),
+    ] {
+        let fields = headers(&[("content-type", kind)]);
+        assert_eq!(Reader::of(&Method::POST, version, &fields), reader, "{version:?} {kind}");
     }
 }

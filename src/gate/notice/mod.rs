@@ -1,39 +1,48 @@
-//! What a customer reads when Weir answers itself: one source of words, rendered as a problem document or as a page.
+//! What a customer reads when Weir answers itself: one source of words ([`crate::rules::notices`]), rendered as a problem
+//! document, a page, an app's own format or a gRPC status.
 //!
 //! Every notice carries at least one exit and a reference. It never names a score, a signal or a rule, never says whether an
-//! account exists, is never stored by a cache, and is never 200.
+//! account exists, is never stored by a cache, and is never 200, except where gRPC itself asks for it ([`grpc`]).
 
 mod exits;
-mod page;
+pub mod grpc;
 mod problem;
-mod words;
+mod profile;
+mod reader;
+mod situations;
+mod voice;
+
+use std::sync::Arc;
 
 pub use exits::{Contact, Exit};
+pub use reader::{Audience, Reader};
+pub use voice::Voice;
 
 use http::header::{
     CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{Response, StatusCode};
 use smallvec::SmallVec;
 
 use super::body::Body;
 use crate::clock::Moment;
+use crate::rules::notices::{Failed, Kind, PlaybookWords};
 
-/// Words, a status and ways out, before they become bytes.
+/// A status and ways out, before words are found for them.
 #[derive(Debug)]
 pub struct Notice {
     /// 303 or 400-599.
     pub status: StatusCode,
-    /// The stable last part of the problem's `type`.
-    pub kind: &'static str,
-    /// One line.
-    pub headline: &'static str,
-    /// What it means for the customer, and what happened to what they entered.
-    pub detail: String,
+    /// Why.
+    pub kind: Kind,
+    /// A change was held back: it must be sent again.
+    pub resend: bool,
+    /// Bytes that are taken at most, for [`Kind::TooLarge`].
+    pub most: u64,
     /// The ways forward; never empty once it is rendered.
     pub exits: SmallVec<[Exit; 3]>,
-    /// What to quote: nine digits for a handoff, otherwise the request's id.
+    /// What to quote: nine digits for a handoff, otherwise the beginning of the request's id.
     pub reference: Option<String>,
     /// Until when a handoff's reference holds.
     pub until: Option<Moment>,
@@ -43,56 +52,55 @@ pub struct Notice {
     pub retry_after: Option<u32>,
     /// More header fields.
     pub fields: SmallVec<[(HeaderName, HeaderValue); 2]>,
+    /// The words of the playbook that holds the request back, and until when it holds.
+    pub playbook: Option<(Arc<PlaybookWords>, Moment)>,
 }
 
-/// How the client reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reader {
-    /// A person in front of a browser that is going to a page.
-    Browser,
-    /// An app, a script, a `fetch`.
-    Program,
-}
-
-const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-
-fn is_html(range: &[u8]) -> bool {
-    range.trim_ascii_start().starts_with(b"text/html")
-}
-
-impl Reader {
-    /// A browser navigation says so (Fetch metadata), or asks for HTML.
-    pub fn of(method: &Method, headers: &HeaderMap) -> Self {
-        if let Some(mode) = headers.get(FETCH_MODE) {
-            return if mode == "navigate" { Self::Browser } else { Self::Program };
-        }
-        let pages = *method == Method::GET || *method == Method::POST || *method == Method::HEAD;
-        let html = |accept: &HeaderValue| accept.as_bytes().split(|byte| *byte == b',').any(is_html);
-        if pages && headers.get_all(http::header::ACCEPT).iter().any(html) { Self::Browser } else { Self::Program }
-    }
+/// A notice as an answer.
+#[derive(Debug)]
+pub struct Answered {
+    /// The answer.
+    pub response: Response<Body>,
+    /// The operators' template that gave nothing, so that something built in had to do.
+    pub failed: Option<Failed>,
 }
 
 impl Notice {
-    /// The notice as an answer. `request_id` is the reference when there is no better one.
-    pub fn answer(mut self, reader: Reader, request_id: &str) -> Response<Body> {
+    /// The notice as an answer to this reader. `request_id` is the reference when there is no better one.
+    pub fn answer(mut self, voice: &Voice<'_>, request_id: &str) -> Answered {
         if self.exits.is_empty() {
             self.exits.push(Exit::Read { url: "/".into() });
         }
-        let (kind, text) = match reader {
-            Reader::Browser => (HeaderValue::from_static("text/html; charset=utf-8"), page::render(&self, request_id)),
-            Reader::Program => {
-                (HeaderValue::from_static("application/problem+json"), problem::render(&self, request_id))
+        self.status = profile::status(&self, voice);
+        let said = voice.say(&self, request_id);
+        let mut failed = None;
+        let (kind, text) = match voice.reader {
+            Reader::Grpc => return Answered { response: grpc::answer(self, &said, voice), failed },
+            Reader::Browser => {
+                let (page, passed_over) = voice.notices.templates.page(&said.view(&self, voice));
+                failed = passed_over;
+                (HeaderValue::from_static("text/html; charset=utf-8"), page)
             }
+            Reader::Program => match profile::body(&self, &said, voice) {
+                Some(Ok(own)) => own,
+                other => {
+                    failed = other.and_then(Result::err);
+                    let document = problem::render(&self, &said, request_id);
+                    (HeaderValue::from_static("application/problem+json"), document)
+                }
+            },
         };
         let mut response = Response::new(Body::own(text));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, kind);
-        headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static("en"));
+        if let Ok(language) = HeaderValue::from_str(&voice.language().tag) {
+            headers.insert(CONTENT_LANGUAGE, language);
+        }
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Language"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if reader == Reader::Browser {
+        if voice.reader == Reader::Browser {
             headers.insert(
                 CONTENT_SECURITY_POLICY,
                 HeaderValue::from_static(
@@ -109,7 +117,7 @@ impl Notice {
         for (name, value) in self.fields {
             headers.insert(name, value);
         }
-        response
+        Answered { response, failed }
     }
 }
 

@@ -2,23 +2,25 @@
 
 use serde_json::{Map, Value, json};
 
+use super::voice::Said;
 use super::{Exit, Notice, rfc3339};
+use crate::rules::notices::Kind;
 use crate::rules::ruleset::Otherwise;
 
 /// The document's text.
-pub fn render(notice: &Notice, request_id: &str) -> String {
+pub(super) fn render(notice: &Notice, said: &Said, request_id: &str) -> String {
     let mut document = Map::new();
-    document.insert("type".into(), format!("urn:weir:problem:{}", notice.kind).into());
-    document.insert("title".into(), notice.headline.into());
+    document.insert("type".into(), format!("urn:weir:problem:{}", notice.kind.problem()).into());
+    document.insert("title".into(), said.headline.as_str().into());
     document.insert("status".into(), notice.status.as_u16().into());
-    document.insert("detail".into(), notice.detail.as_str().into());
+    document.insert("detail".into(), said.detail.as_str().into());
     document.insert("instance".into(), format!("urn:weir:request:{request_id}").into());
-    document.insert("reference".into(), notice.reference.as_deref().unwrap_or(request_id).into());
+    document.insert("reference".into(), said.reference.as_str().into());
     document.insert("retryable".into(), notice.retryable.into());
     if let Some(until) = notice.until {
         document.insert("until".into(), rfc3339(until).into());
     }
-    if notice.kind == "handoff" {
+    if notice.kind == Kind::Handoff {
         document
             .insert("handoff".into(), json!({ "reference": notice.reference, "expires": notice.until.map(rfc3339) }));
     }

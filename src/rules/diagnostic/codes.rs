@@ -87,6 +87,15 @@ codes! {
     TWO_CLASSES "W0115" Warning "One key stands for two classes."
     NO_TOKENS "W0116" Error "A claim is asked for, but no tokens are verified."
 
+    BAD_LANGUAGE "W0125" Error "A language tag cannot be read."
+    WITHOUT_WORDS "W0126" Error "A language is spoken that lacks words."
+    NOT_SPOKEN "W0127" Error "Words are written in a language that is not spoken."
+    BAD_WORDS "W0128" Error "Words for customers are too long, hold markup, or a place that is not filled in there."
+    BAD_TEMPLATE "W0129" Error "A template cannot be used, or leaves out what a customer needs."
+    TEMPLATE_BLOCKED "W0130" Warning "A template holds something that browsers will not take on this page."
+    UNUSED_TEMPLATE "W0131" Warning "A template that nothing uses."
+    BAD_PROFILE "W0132" Error "A client profile that cannot be used."
+
     PLAYBOOK_ENDS "W0140" Error "A playbook does not end, or not in time."
     NO_SUCH_RUNG "W0141" Error "A playbook asks for a rung that the journey does not have."
     CHANGES_NOTHING "W0142" Error "A playbook, or one of its changes, changes nothing."

@@ -56,6 +56,7 @@ impl Lower<'_> {
         let contained = self.contained(&file.contained, fallback);
         let when_unknown = self.when_unknown(&file.when_unknown, fallback, view_line);
         let status = self.step_up_status(file);
+        let words = self.journey_words(&file.notice);
         let text = |field: &Field<crate::rules::syntax::files::BodyField>| {
             field.given().and_then(|body| body.field.given()).map(|name| name.value.clone())
         };
@@ -77,6 +78,7 @@ impl Lower<'_> {
             when_unknown: when_unknown?,
             min_coverage: file.min_coverage.given().and_then(|percent| u8::try_from(percent.value).ok())?,
             step_up_status: status?,
+            words,
         })
     }
 

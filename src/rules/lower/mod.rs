@@ -12,7 +12,9 @@ mod journeys;
 mod ladder;
 mod limits;
 mod names;
+mod notices;
 mod playbooks;
+mod profiles;
 mod refusals;
 mod routes;
 mod sites;
@@ -20,6 +22,7 @@ mod sites;
 use names::{Index, Levels, all, named, one};
 
 use super::diagnostic::{Diagnostic, Report, codes};
+use super::notices::{Language, Notices};
 use super::ruleset::{HelpId, Level, RuleSet};
 use super::source::Sources;
 use super::syntax::Tables;
@@ -38,6 +41,10 @@ struct Lower<'f> {
     help_files: Vec<Option<&'f HelpFile>>,
     levels: Levels,
     means: Means,
+    /// The spoken languages, the default first.
+    languages: Vec<Language>,
+    /// Every spoken language could be read.
+    names_known: bool,
 }
 
 /// What a rung can lean on.
@@ -70,8 +77,26 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
 
     let help_files: Vec<_> = help_files.into_iter().map(|(_, file)| file).collect();
     let levels = Levels::new(assurance, report);
+    let languages = one("[languages]", files, |file| file.languages.given(), |table| table.span, report);
+    let profile_files = named(files, |file| file.profiles.given());
+    Index::new("profile", &profile_files, report);
     let means = Means::default();
-    let mut lower = Lower { report, sources, broken, upstreams, journeys, playbooks, help, help_files, levels, means };
+    let mut lower = Lower {
+        report,
+        sources,
+        broken,
+        upstreams,
+        journeys,
+        playbooks,
+        help,
+        help_files,
+        levels,
+        means,
+        languages: Vec::new(),
+        names_known: false,
+    };
+
+    lower.languages(languages, &notices::worded(files));
 
     let (step_up, mut marked) = lower.step_up(step_up);
     let clients = lower.clients(identity, &all(files, |file| &file.key), channels);
@@ -86,6 +111,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     let routes = lower.routes(&journey_files, &marked);
     let limits = lower.limits(&limit_files, &journey_files, &identity);
     let (refusals, screen) = lower.refusals(all(files, |file| &file.refuse));
+    let (profiles, templates) = lower.profiles(&profile_files);
     let cases = lower.cases(tables);
 
     Some(RuleSet {
@@ -103,6 +129,8 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
         limits,
         playbooks: playbooks?,
         cases,
+        notices: Notices::speaking(lower.languages, templates)?,
+        profiles,
         screen: screen?,
     })
 }

@@ -17,7 +17,7 @@ const DEPTH: usize = 16;
 /// What is counted and gathered while conditions are made.
 #[derive(Default)]
 pub(super) struct Making {
-    patterns: Patterns,
+    pub(super) patterns: Patterns,
     predicates: usize,
 }
 
@@ -73,7 +73,7 @@ impl Lower<'_> {
         (refusals, screen)
     }
 
-    /// One condition, `depth` deep inside others.
+    /// One condition, `depth` deep inside others; `None` when something in it was reported.
     pub(super) fn condition(&mut self, file: &ConditionFile, depth: usize, making: &mut Making) -> Option<Condition> {
         if depth > DEPTH {
             let problem = Diagnostic::of(&codes::TOO_MUCH, format!("conditions are nested more than {DEPTH} deep"));

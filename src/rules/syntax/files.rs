@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use super::clients::{ChannelsFile, KeyFile, ProofFile};
 use super::forms::{Later, Many, Named, Whole};
 use super::limits::LimitFile;
+use super::notices::{LanguagesFile, NoticeFile, ProfileFile};
 use super::playbooks::{ChannelWord, ClassWord, ModeWord};
 use super::streams::UpgradeName;
 use super::table::{Field, Form, Said, Shape, Value, Walk, table, words};
@@ -50,8 +51,12 @@ table! {
         case: Vec<CaseFile> = optional;
         /// How often something may be done.
         limits: Named<LimitFile> = optional;
+        /// The languages that customers are spoken to in; English alone when absent.
+        languages: LanguagesFile = optional;
         /// The words that customers read, by language.
-        notice: Later = not_yet;
+        notice: Named<NoticeFile<true>> = optional;
+        /// How apps in the field are answered, by name; the first that fits.
+        profiles: Named<ProfileFile> = optional;
         /// Where signals come from.
         signals: Later = not_yet;
     }
@@ -290,6 +295,8 @@ table! {
         min_coverage: Whole<0, 100> = default("0");
         /// The status that asks an API client for one more proof; 403 for clients that repeat a 401 for ever.
         step_up_status: Whole<401, 403> = default("401");
+        /// The words that customers read on this journey, by language.
+        notice: Named<NoticeFile<false>> = optional;
         /// What is kept as the customer's own last-known-good answer.
         snapshot: Later = not_yet;
         /// How it is served under load.

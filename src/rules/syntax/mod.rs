@@ -8,6 +8,7 @@ pub(crate) mod forms;
 pub(crate) mod limits;
 mod mend;
 mod nesting;
+pub(crate) mod notices;
 pub(crate) mod playbooks;
 mod reference;
 pub(crate) mod route;

@@ -90,9 +90,7 @@ impl Rig {
         std::fs::create_dir(&rules).unwrap();
         std::fs::create_dir(dir.path().join("certs")).unwrap();
         for (name, text) in GROUND.iter().chain(&[("journeys.toml", journeys)]).chain(files) {
-            let path = rules.join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
+            put(&rules, name, text);
         }
         let (clock, hand) = Clock::manual(NOON);
         let lines = Kept::default();
@@ -148,7 +146,7 @@ impl Rig {
 
     /// Writes one rule file and reloads.
     pub fn save(&self, name: &str, text: &str) -> Outcome {
-        std::fs::write(self.rules().join(name), text).unwrap();
+        put(&self.rules(), name, text);
         self.weir().law.reload()
     }
 
@@ -165,6 +163,12 @@ impl Rig {
             .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
             .collect()
     }
+}
+
+fn put(rules: &Path, name: &str, text: &str) {
+    let path = rules.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
 }
 
 impl Drop for Rig {
