@@ -49,7 +49,8 @@
 //! there is none; *evidence* is what a reading says, in points; *confidence* is 0 to 100. A *ladder* is a journey's ordered
 //! *rungs*, each with an *action*. A *verdict* is the decision with its reasons; a *clearance* proves that the judge let a
 //! request through, a *slot* that admission has room. A *notice* is what a customer reads, an *exit* the way forward in it, a
-//! *handoff* the reference that a person continues with, *help* where people are reached.
+//! *handoff* the reference that a person continues with, *help* where people are reached. A *playbook* is a prebuilt incident mode
+//! that is *armed* and *stood down*; the *posture* is what is armed; what is in *shadow* is logged and not enforced.
 
 pub mod admission;
 pub mod alarm;

@@ -128,8 +128,8 @@ pub fn outcome(rules: &RuleSet, case: &Case) -> (&'static str, String) {
 /// The playbooks of a case, armed as widely as they can be.
 fn armed(case: &Case) -> Posture {
     let latest = NOW.plus(LONGEST);
-    let armed = |name: &Box<str>| Armed {
-        playbook: name.clone(),
+    let armed = |name: &str| Armed {
+        playbook: name.into(),
         by: "a case".into(),
         reason: case.name.clone(),
         since: NOW,
@@ -140,7 +140,7 @@ fn armed(case: &Case) -> Posture {
         shadow: false,
         ramp: None,
     };
-    Posture { armed: case.armed.iter().map(armed).collect() }
+    Posture { armed: case.armed.iter().map(|name| armed(name)).collect() }
 }
 
 /// A throttled attempt whose session is simply allowed is still a throttled one.

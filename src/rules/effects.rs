@@ -208,7 +208,7 @@ impl Effects {
     }
 
     /// Whether tunnels and event streams of this journey (or of none) are ended now.
-    pub fn cuts_streams(
+    pub(super) fn cuts_streams(
         &self,
         rules: &RuleSet,
         journey: Option<JourneyId>,

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::effects::Effects;
+use super::client::Channel;
+use super::effects::{Effects, Playbooks};
+use super::playbook::Playbook;
 use super::posture::Posture;
-use super::ruleset::RuleSet;
+use super::ruleset::{JourneyId, RuleSet};
 use crate::clock::Moment;
 
 /// What is in force.
@@ -35,6 +37,16 @@ impl InForce {
     ) -> Result<Self, Vec<Box<str>>> {
         let effects = Effects::of(&rules, &posture)?;
         Ok(Self { generation, rules, posture, effects, installed })
+    }
+
+    /// The laws of some of the armed playbooks, in the order in which they were armed.
+    pub fn playbooks(&self, some: Playbooks) -> impl Iterator<Item = &Playbook> {
+        some.names(&self.posture).filter_map(|name| self.rules.playbook_named(name)).map(|(_, playbook)| playbook)
+    }
+
+    /// Whether tunnels and event streams of this journey (or of none) are ended now.
+    pub fn cuts_streams(&self, journey: Option<JourneyId>, channel: Channel, now: Moment) -> bool {
+        !self.effects.is_empty() && self.effects.cuts_streams(&self.rules, journey, &self.posture, channel, now)
     }
 
     /// The law while nothing is armed.

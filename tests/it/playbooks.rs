@@ -398,6 +398,29 @@ fn a_posture_that_names_a_playbook_which_the_law_lacks_is_no_posture_of_this_law
 }
 
 #[test]
+fn streams_are_cut_where_a_playbook_says_so_and_no_longer_than_it_holds() {
+    let mut rules = law();
+    let channels = [Channel::Web].into_iter().collect();
+    rules.playbooks = vec![Playbook { cut_streams: true, channels, ..plain("cut") }];
+    let rules = Arc::new(rules);
+    let (balance, checkout) = (rules.journey_named("balance"), rules.journey_named("checkout"));
+    let with = |entry| InForce::new(2, rules.clone(), Arc::new(Posture { armed: vec![entry] }), NOW).unwrap();
+    let entry = armed("cut", NOW, NOW.plus(HOUR));
+    let whole = with(entry.clone());
+    assert!(whole.cuts_streams(balance, Channel::Web, NOW) && whole.cuts_streams(None, Channel::Web, NOW));
+    assert!(!whole.cuts_streams(balance, Channel::App, NOW));
+    assert!(!whole.cuts_streams(balance, Channel::Web, NOW.plus(HOUR)));
+    let scope = Scope { journeys: vec!["balance".into()], ..Scope::default() };
+    let scoped = with(Armed { scope, ..entry.clone() });
+    assert!(scoped.cuts_streams(balance, Channel::Web, NOW));
+    assert!(!scoped.cuts_streams(checkout, Channel::Web, NOW) && !scoped.cuts_streams(None, Channel::Web, NOW));
+    let ramp = Some(Ramp { from: NOW, until: NOW.plus(HOUR) });
+    for over in [Armed { shadow: true, ..entry.clone() }, Armed { ramp, ..entry }] {
+        assert!(!with(over).cuts_streams(balance, Channel::Web, NOW));
+    }
+}
+
+#[test]
 fn the_shipped_playbooks_compile_and_each_promise_in_them_holds() {
     let texts = weir::demo::rules::SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
     let sources = Sources::from_texts(texts.collect());

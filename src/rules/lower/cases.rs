@@ -20,7 +20,7 @@ impl Lower<'_> {
         let playbooks = tables
             .playbooks
             .iter()
-            .flat_map(|(name, file)| file.case.items().iter().map(move |case| (case, Some(&name.value))));
+            .flat_map(|(name, file)| file.case.items().iter().map(move |case| (case, Some(&*name.value))));
         let files: Vec<_> = rules.chain(playbooks).collect();
         if !self.within(files.len(), CASES, "cases") {
             return Vec::new();
@@ -28,14 +28,14 @@ impl Lower<'_> {
         files.into_iter().filter_map(|(file, of)| self.case(file, of)).collect()
     }
 
-    fn case(&mut self, file: &CaseFile, of: Option<&Box<str>>) -> Option<Case> {
+    fn case(&mut self, file: &CaseFile, of: Option<&str>) -> Option<Case> {
         let named = file.armed.given().map_or(&[][..], |armed| &armed.all);
         let armed: Option<Vec<Box<str>>> = named
             .iter()
             .map(|name| self.playbooks.find(name, self.broken, self.report).map(|_| name.value.clone()))
             .collect();
         let mut armed = armed?;
-        armed.extend(of.cloned());
+        armed.extend(of.map(Box::from));
         armed.sort_unstable();
         armed.dedup();
         let request = file.request.given();

@@ -400,10 +400,10 @@ const fn family(word: FamilyWord) -> Family {
 
 const fn watch(word: WatchWord) -> Watch {
     match word {
-        WatchWord::LoginFailureRate => Watch::LoginFailureRate,
-        WatchWord::LoginRate => Watch::LoginRate,
-        WatchWord::UpstreamFailureRate => Watch::UpstreamFailureRate,
-        WatchWord::HeldRate => Watch::HeldRate,
-        WatchWord::AutomationRate => Watch::AutomationRate,
+        WatchWord::LoginFailures => Watch::LoginFailureRate,
+        WatchWord::Logins => Watch::LoginRate,
+        WatchWord::UpstreamFailures => Watch::UpstreamFailureRate,
+        WatchWord::Held => Watch::HeldRate,
+        WatchWord::Automation => Watch::AutomationRate,
     }
 }

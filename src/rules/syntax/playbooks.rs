@@ -71,15 +71,15 @@ words! {
     /// What can be watched.
     WatchWord {
         /// Failed sign-ins among all that the upstream answered, 0 to 1.
-        "login_failure_rate" => LoginFailureRate,
+        "login_failure_rate" => LoginFailures,
         /// Sign-ins a second.
-        "login_rate" => LoginRate,
+        "login_rate" => Logins,
         /// Requests that an upstream failed, among all that reached one, 0 to 1.
-        "upstream_failure_rate" => UpstreamFailureRate,
+        "upstream_failure_rate" => UpstreamFailures,
         /// Requests that were held back, among all of journeys, 0 to 1.
-        "held_rate" => HeldRate,
+        "held_rate" => Held,
         /// Requests of automation a second.
-        "automation_rate" => AutomationRate,
+        "automation_rate" => Automation,
     }
 }
 
