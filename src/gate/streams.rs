@@ -260,5 +260,5 @@ fn cuts(law: &InForce, kind: Kind, journey: Option<&str>, channel: Channel, now:
         return false;
     }
     let journey = journey.and_then(|name| law.rules.journey_named(name));
-    law.effects.cuts_streams(&law.rules, journey, &law.posture, channel, now)
+    law.cuts_streams(journey, channel, now)
 }

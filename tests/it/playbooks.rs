@@ -107,23 +107,12 @@ fn any_playbook(name: &'static str) -> impl Strategy<Value = Playbook> {
     let only = prop::option::of(prop::sample::subsequence(ids, 0..=4));
     (changes, families, only, any::<bool>(), some_channels()).prop_map(
         move |(changes, families, automation_only, unlisted_read_only, channels)| Playbook {
-            name: name.into(),
-            summary: "Any.".into(),
-            owner: "test".into(),
-            expires: HOUR,
-            at_most_total: HOUR,
-            triggers: Vec::new(),
             changes: changes.into_iter().flatten().collect(),
             unlisted_read_only,
             automation_only,
-            routes: Vec::new(),
             distrust: families.into_iter().fold(Families::NONE, Families::with),
-            cut_streams: false,
             channels,
-            stand_down: StandDown::default(),
-            shadow: false,
-            words: Vec::new(),
-            desk: Desk::default(),
+            ..plain(name)
         },
     )
 }
