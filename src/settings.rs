@@ -2,10 +2,13 @@
 //!
 //! It is not law: a change needs a restart. No secret stands in it. Every bound says who loses when it is reached.
 
+pub mod control;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use self::control::{ControlDoor, ControlFile};
 use crate::rules::diagnostic::{Code, Diagnostic, codes};
 use crate::rules::source::{Source, Sources, Span};
 use crate::rules::syntax;
@@ -24,6 +27,8 @@ pub struct Settings {
     pub data: PathBuf,
     /// Where operators reach it; nowhere when absent.
     pub admin: Option<SocketAddr>,
+    /// Where operators come in over TCP; nowhere when absent.
+    pub control: Option<ControlDoor>,
     /// Bounds in number and size.
     pub bounds: ListenBounds,
     /// Bounds in time.
@@ -183,6 +188,8 @@ table! {
         admin: Said<AdminText> = default("\"127.0.0.1:9443\"");
         /// Whether `admin` may be an address that others can reach.
         admin_public: Said<bool> = default("false");
+        /// A door for operators over TCP.
+        control: ControlFile = default("{}");
         /// Bounds in number and size.
         bounds: BoundsFile = default("{}");
         /// Bounds in time.
@@ -342,6 +349,7 @@ impl Lift<'_> {
     fn settings(&mut self, file: &SettingsFile) -> Option<Settings> {
         let admin = self.admin(file);
         let listeners = self.listeners(file, admin.flatten());
+        let control = file.control.given().and_then(|control| self.control(control));
         let bounds = file.bounds.given().and_then(bounds);
         let times = file.times.given().and_then(|times| self.times(times));
         let decisions = file.decisions.given().and_then(|decisions| {
@@ -357,6 +365,7 @@ impl Lift<'_> {
             workers: number(&file.workers)?,
             data: self.sources.resolve(file.data.given()?),
             admin: admin?,
+            control: control?,
             bounds: bounds?,
             times: times?,
             decisions: decisions?,

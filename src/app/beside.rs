@@ -2,19 +2,23 @@
 //! the data plane is in trouble.
 
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 
+use super::door::Door;
 use crate::control::api::{self, Control};
+use crate::control::beat::beat;
 use crate::control::law::Law;
+use crate::control::triggers::Tower;
 use crate::control::watch::watch as watch_files;
 use crate::gate::Shared;
 use crate::listen::Doors;
 use crate::listen::tls::Certificates;
+use crate::telemetry::lines::Recent;
 use crate::upstream::{Reach, health};
 
 /// How often certificate files are looked at.
@@ -33,6 +37,8 @@ pub(super) struct Beside {
     pub control_stopping: watch::Receiver<bool>,
     pub showing_on: Option<std::net::TcpListener>,
     pub steering_on: std::os::unix::net::UnixListener,
+    pub door: Option<Door>,
+    pub recent: Recent,
 }
 
 impl Beside {
@@ -49,13 +55,21 @@ impl Beside {
 
     async fn serve(self) {
         let stop = self.control_stopping.clone();
+        let rooms = rooms(&self.law, &self.shared, &self.reach, &self.doors);
+        let tower = Arc::new(Mutex::new(Tower::knowing(&self.law.usual())));
         let control = Control {
             law: self.law.clone(),
             telemetry: self.shared.telemetry.clone(),
             stopping: self.stopping.clone(),
             places: self.places.clone(),
-            rooms: rooms(&self.law, &self.shared, &self.reach, &self.doors),
+            rooms: rooms.clone(),
+            tower: tower.clone(),
+            memory: self.shared.memory.clone(),
+            names: self.shared.names.clone(),
+            recent: self.recent,
+            tokens: self.door.as_ref().map(|door| door.tokens.clone()).unwrap_or_default(),
         };
+        let beating = beat(self.law.clone(), self.shared.telemetry.clone(), tower, rooms, stop.clone());
         let watching = watch_files(self.law.clone(), stop.clone());
         let gauging = gauge(self.shared.clone(), self.doors.clone(), stop.clone());
         let probing = health::watch(self.reach.clone(), self.law.in_force().clone(), stop.clone());
@@ -68,10 +82,16 @@ impl Beside {
             }
         };
         let steer = api::steer(self.steering_on, control.clone(), stop.clone());
+        let steer_tls = async {
+            match self.door {
+                Some(door) => api::steer_tls(door.listener, door.certificates, control.clone(), stop.clone()).await,
+                None => Ok(()),
+            }
+        };
         let renewing = renew(self.certificates, stop.clone());
-        let (shown, steered, (), (), (), (), ()) =
-            tokio::join!(show, steer, watching, gauging, probing, fetching, renewing);
-        for ended in [shown, steered] {
+        let (shown, steered, steered_far, (), (), (), (), (), ()) =
+            tokio::join!(show, steer, steer_tls, watching, gauging, probing, fetching, renewing, beating);
+        for ended in [shown, steered, steered_far] {
             if let Err(error) = ended {
                 tracing::error!(%error, "a control listener ended");
             }

@@ -4,6 +4,7 @@
 //! on a thread beside them, so that they work when the data plane is in trouble. Every thread is joined.
 
 mod beside;
+mod door;
 mod worker;
 
 use std::fs;
@@ -20,11 +21,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use self::beside::Beside;
+use self::door::Door;
 use self::worker::Worker;
 use crate::clock::Clock;
-use crate::control::law::{Adjust, Law};
-use crate::control::load::Loaded;
+use crate::control::disk::{Disk, DiskThread};
+use crate::control::law::{Adjust, Law, NoLaw, Opening, Reload};
+use crate::control::load::{Loaded, load};
 use crate::control::sockets::{self, Listed};
+use crate::control::who::Who;
 use crate::gate::Shared;
 use crate::gate::streams::Room;
 use crate::identity::Identity;
@@ -40,6 +44,9 @@ use crate::upstream::Reach;
 
 /// The control socket's name in the data directory.
 pub const SOCKET: &str = "weir.sock";
+
+/// Linux's number of the signal for a file that grows beyond what its process may write.
+const SIGXFSZ: i32 = 25;
 
 /// What a process is started with, beside its rules.
 #[derive(Debug, Clone, Default)]
@@ -86,6 +93,17 @@ pub enum StartError {
     /// A certificate.
     #[error("{0}")]
     Tls(#[from] TlsFault),
+    /// The rules lack what is armed.
+    #[error("{} armed, and the rules do not have {}. Put it back, or stand it down: weir stand-down {} --reason \"...\" --offline {}", match playbooks.len() { 1 => format!("the playbook {} is", playbooks[0]), _ => format!("the playbooks {} are", playbooks.join(", ")) }, if playbooks.len() == 1 { "it" } else { "them" }, playbooks[0], data.display())]
+    LacksArmed {
+        /// What is armed.
+        playbooks: Vec<String>,
+        /// Where that is kept.
+        data: PathBuf,
+    },
+    /// A token's file.
+    #[error("{0}")]
+    Token(String),
     /// A file or a thread.
     #[error("{what}: {cause}")]
     System {
@@ -115,6 +133,8 @@ pub struct Weir {
     pub addresses: Vec<SocketAddr>,
     /// Where `/metrics`, `/livez` and `/readyz` are.
     pub admin: Option<SocketAddr>,
+    /// Where operators with a token come in.
+    pub steering: Option<SocketAddr>,
     /// The control socket.
     pub socket: PathBuf,
     /// The law's keeper.
@@ -130,6 +150,7 @@ pub struct Weir {
     workers: Vec<JoinHandle<usize>>,
     control: Option<JoinHandle<()>>,
     writer: Option<Writer>,
+    disk: Option<DiskThread>,
 }
 
 impl Weir {
@@ -139,15 +160,14 @@ impl Weir {
     /// Whatever makes that impossible; nothing is left running.
     pub fn start(options: Options) -> Result<Self, StartError> {
         let telemetry = Telemetry::new();
-        let adjust = Adjust { servers: options.servers.clone() };
-        let (law, loaded) =
-            Law::open(&options.rules, adjust, options.clock.clone(), telemetry.clone()).map_err(StartError::Rules)?;
-        let warnings = loaded.render(false);
-        let Some(mut settings) = loaded.settings.clone() else { return Err(StartError::Rules(Box::new(loaded))) };
+        let loaded = load(&options.rules);
+        let Some(mut settings) = loaded.settings.clone().filter(|_| loaded.compiled().is_some()) else {
+            return Err(StartError::Rules(Box::new(loaded)));
+        };
         options.apply(&mut settings);
-        let law = Arc::new(law);
-
         let socket = claim_data(&settings.data)?;
+        let (law, disk, loaded) = open_law(&options, &telemetry, &socket, loaded)?;
+        let warnings = loaded.render(false);
         let shared = shared(&settings, &options.clock, &telemetry)?;
         let workers = match settings.workers {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -159,12 +179,10 @@ impl Weir {
         }
         let mut doorways = Vec::new();
         for listener in &settings.listeners {
-            let certificates = certificates(listener, &law)?;
+            let certificates = certificates(listener.tls.as_ref(), &law)?;
             doorways.push((listen::bind(listener.address, workers)?, certificates));
         }
         let addresses = doorways.iter().filter_map(|(sockets, _)| sockets.first()?.local_addr().ok()).collect();
-        let certificates: Vec<Certificates> =
-            doorways.iter().filter_map(|(_, certificates)| certificates.clone()).collect();
         let showing_on = match settings.admin {
             Some(address) => Some(listen_alone(address)?),
             None => None,
@@ -175,6 +193,8 @@ impl Weir {
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o600))
             .map_err(doing("guarding the control socket"))?;
 
+        let door = Door::open(&settings, &law)?;
+        let steering = door.as_ref().and_then(|door| door.listener.local_addr().ok());
         let lines_to = options.decisions.clone().unwrap_or_else(|| destination(&settings));
         let (office, writer) =
             Office::open(&lines_to, telemetry.lines_dropped.clone()).map_err(doing("opening the decision log"))?;
@@ -185,6 +205,9 @@ impl Weir {
                 .map_err(|error| tracing::warn!(%error, "commands need --socket to find this Weir"))
                 .ok(),
         };
+        let door_certificates = door.as_ref().and_then(|door| door.certificates.clone());
+        let certificates: Vec<Certificates> =
+            doorways.iter().filter_map(|(_, certificates)| certificates.clone()).chain(door_certificates).collect();
         let renewed = certificates.clone();
         let (stop, stopping) = watch::channel(false);
         let (stop_control, control_stopping) = watch::channel(false);
@@ -192,6 +215,7 @@ impl Weir {
         let mut running = Self {
             addresses,
             admin,
+            steering,
             socket,
             law: law.clone(),
             telemetry: telemetry.clone(),
@@ -203,6 +227,7 @@ impl Weir {
             workers: Vec::new(),
             control: None,
             writer,
+            disk: Some(disk),
         };
         for number in 0..workers {
             let mut entrances = Vec::new();
@@ -226,7 +251,8 @@ impl Weir {
             running.workers.push(thread);
         }
         let listening: Vec<String> = running.addresses.iter().map(ToString::to_string).collect();
-        let places = json!({ "process": std::process::id(), "listening": listening, "admin": admin });
+        let places =
+            json!({ "process": std::process::id(), "listening": listening, "admin": admin, "control": steering });
         let beside = Beside {
             law,
             shared,
@@ -238,6 +264,8 @@ impl Weir {
             control_stopping,
             showing_on,
             steering_on,
+            door,
+            recent: office.recent(),
         };
         running.control = Some(thread("weir-control".into(), move || beside.run())?);
         Ok(running)
@@ -245,7 +273,8 @@ impl Weir {
 
     /// Reads the rule files and the certificates again.
     pub fn reload(&self) {
-        self.law.reload();
+        let who = Who::process();
+        self.law.reload_by(&Reload { who, reason: String::new(), despite_cases: false, expect: None });
         for certificates in &self.certificates {
             if let Err(fault) = certificates.reload() {
                 tracing::error!(%fault, "the certificates in use stay");
@@ -272,6 +301,9 @@ impl Weir {
         if let Some(writer) = self.writer.take() {
             writer.join();
         }
+        if let Some(disk) = self.disk.take() {
+            disk.join();
+        }
         drop(self.listed.take());
         let _ = fs::remove_file(&self.socket);
         Drained { cut }
@@ -285,6 +317,8 @@ pub struct Signals {
     hang_up: Signal,
     terminate: Signal,
     interrupt: Signal,
+    /// Only caught: a file that may not grow is an error to its writer, not the end of the process.
+    _file_too_large: Signal,
 }
 
 impl Signals {
@@ -298,8 +332,9 @@ impl Signals {
         let hang_up = signal(SignalKind::hangup())?;
         let terminate = signal(SignalKind::terminate())?;
         let interrupt = signal(SignalKind::interrupt())?;
+        let file_too_large = signal(SignalKind::from_raw(SIGXFSZ))?;
         drop(inside);
-        Ok(Self { runtime, hang_up, terminate, interrupt })
+        Ok(Self { runtime, hang_up, terminate, interrupt, _file_too_large: file_too_large })
     }
 
     /// Waits for SIGTERM or SIGINT. SIGHUP reads rules and certificates again.
@@ -378,6 +413,35 @@ fn claim_data(data: &Path) -> Result<PathBuf, StartError> {
     }
 }
 
+/// The law under the posture that was kept, and the thread that keeps both.
+fn open_law(
+    options: &Options,
+    telemetry: &Telemetry,
+    socket: &Path,
+    loaded: Loaded,
+) -> Result<(Arc<Law>, DiskThread, Loaded), StartError> {
+    let data = socket.parent().unwrap_or(Path::new("."));
+    let (disk, thread) = Disk::open(data, options.clock.clone(), telemetry.clone())
+        .map_err(doing("starting what writes to the data directory"))?;
+    let opening = Opening {
+        dir: options.rules.clone(),
+        adjust: Adjust { servers: options.servers.clone() },
+        clock: options.clock.clone(),
+        telemetry: telemetry.clone(),
+        disk,
+    };
+    match Law::open(opening, loaded) {
+        Ok((law, loaded)) => Ok((Arc::new(law), thread, loaded)),
+        Err(no_law) => {
+            thread.join();
+            Err(match no_law {
+                NoLaw::Rules(loaded) => StartError::Rules(loaded),
+                NoLaw::LacksArmed(playbooks) => StartError::LacksArmed { playbooks, data: data.to_path_buf() },
+            })
+        }
+    }
+}
+
 fn shared(settings: &Settings, clock: &Clock, telemetry: &Telemetry) -> Result<Shared, StartError> {
     let mut key = [0; 16];
     random(&mut key)?;
@@ -409,8 +473,8 @@ fn random(bytes: &mut [u8]) -> Result<(), StartError> {
     aws_lc_rs::rand::fill(bytes).map_err(|_| doing("reading randomness")(io::ErrorKind::Other.into()))
 }
 
-fn certificates(listener: &Listener, law: &Law) -> Result<Option<Certificates>, StartError> {
-    let Some(tls) = &listener.tls else { return Ok(None) };
+fn certificates(tls: Option<&Tls>, law: &Law) -> Result<Option<Certificates>, StartError> {
+    let Some(tls) = tls else { return Ok(None) };
     let pairs =
         tls.certificates.iter().map(|(certificate, key)| Pair { certificate: certificate.clone(), key: key.clone() });
     let when_missing = match tls.self_signed {
@@ -429,7 +493,7 @@ fn authority(tls: &Tls) -> Option<Authority> {
 }
 
 fn listen_alone(address: SocketAddr) -> Result<std::net::TcpListener, StartError> {
-    let fault = |cause| BindFault { address, cause, help: "Choose another `admin` address in gateway.toml" };
+    let fault = |cause| BindFault { address, cause, help: "Choose another address for it in gateway.toml" };
     std::net::TcpListener::bind(address).map_err(|cause| fault(cause).into())
 }
 

@@ -1,5 +1,8 @@
 //! The command line: one file per command. Commands print for people, and for machines with `--json`.
 
+mod arm;
+mod asking;
+mod audit;
 mod check;
 mod demo;
 mod run;
@@ -36,6 +39,7 @@ Examples:
   weir reload
   weir reload --json | jq -r .outcome               # installed, unchanged or refused
   weir reload --socket /var/lib/weir/weir.sock      # where several Weirs run
+  weir reload --despite-cases --reason \"case 3 is wrong itself, mended tomorrow\"
 
 Saved files are read without this. It is for when you want the answer here and now.
 Exit codes: 0 the files are in force, 1 they have errors (the last good rules stay) or Weir did not
@@ -71,10 +75,24 @@ enum Command {
     Status(SteerArguments),
     /// Read the rule files of a running Weir again, now
     #[command(after_help = RELOAD_EXAMPLES)]
-    Reload(SteerArguments),
+    Reload(ReloadArguments),
     /// Bring back the rules that were in force before
     #[command(after_help = ROLLBACK_EXAMPLES)]
-    Rollback(SteerArguments),
+    Rollback(RollbackArguments),
+    /// Arm a playbook: a prebuilt mode for an incident
+    Arm(arm::ArmArguments),
+    /// Confirm that an armed playbook is right to hold
+    Confirm(arm::ConfirmArguments),
+    /// End an armed playbook
+    StandDown(arm::StandDownArguments),
+    /// List the playbooks, or show one and what it changes
+    Playbooks(arm::PlaybooksArguments),
+    /// Listen to what happens in a running Weir
+    Events(audit::EventsArguments),
+    /// Show the record of every change, or find out whether it is whole
+    Audit(audit::AuditArguments),
+    /// Make a token for the door over TCP
+    Token(audit::TokenArguments),
 }
 
 #[derive(Debug, Args)]
@@ -136,9 +154,47 @@ struct SteerArguments {
     /// The running Weir's control socket; not needed while only one runs
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
+    /// The address of a running Weir elsewhere ([control] in its gateway.toml)
+    #[arg(long, value_name = "URL", conflicts_with = "socket", requires = "token_file")]
+    url: Option<String>,
+    /// A file that holds the token for --url
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// A PEM file with the authority that signed the certificate of --url; the system's when left out
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Change something only if this is still the tag of what is in force (law.tag of `weir status --json`)
+    #[arg(long, value_name = "TAG")]
+    if_match: Option<String>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+struct ReloadArguments {
+    /// Let the rules in although their cases do not hold
+    #[arg(long, requires = "reason")]
+    despite_cases: bool,
+    /// Why: it is kept in the audit record
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    #[command(flatten)]
+    steer: SteerArguments,
+}
+
+#[derive(Debug, Args)]
+struct RollbackArguments {
+    /// Why: it is kept in the audit record
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    #[command(flatten)]
+    steer: SteerArguments,
+}
+
+/// A time as in the rules: 90s, 15m, 2h.
+fn span(text: &str) -> Result<std::time::Duration, String> {
+    crate::rules::duration(text)
 }
 
 /// Runs a command.
@@ -153,6 +209,13 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Status(arguments) => steer::status(&arguments),
         Command::Reload(arguments) => steer::reload(&arguments),
         Command::Rollback(arguments) => steer::roll_back(&arguments),
+        Command::Arm(arguments) => arm::arm(&arguments),
+        Command::Confirm(arguments) => arm::confirm(&arguments),
+        Command::StandDown(arguments) => arm::stand_down(&arguments),
+        Command::Playbooks(arguments) => arm::playbooks(&arguments),
+        Command::Events(arguments) => audit::events(&arguments),
+        Command::Audit(arguments) => audit::audit(&arguments),
+        Command::Token(arguments) => audit::token(&arguments),
     }
 }
 

@@ -30,7 +30,7 @@ pub fn explain(error: &StartError) -> ExitCode {
             eprintln!("weir: {error}");
             ExitCode::from(3)
         }
-        StartError::Tls(_) | StartError::System { .. } => {
+        StartError::Tls(_) | StartError::System { .. } | StartError::LacksArmed { .. } | StartError::Token(_) => {
             eprintln!("weir: {error}");
             ExitCode::FAILURE
         }

@@ -1,48 +1,60 @@
-//! `weir status`, `weir reload`, `weir rollback`: the control socket's client.
+//! `weir status`, `weir reload`, `weir rollback`: what is in force, and the law by hand.
 
 use std::fmt::Write as _;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
-use bytes::Bytes;
-use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt as _, Empty};
-use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use http::Method;
+use serde_json::{Value, json};
 
-use super::SteerArguments;
+use super::asking::{self, Told};
 use super::say::{say, say_line};
-use crate::control::sockets;
+use super::{ReloadArguments, RollbackArguments, SteerArguments};
 
 pub fn status(arguments: &SteerArguments) -> anyhow::Result<ExitCode> {
-    let (_, document) = ask(arguments, Method::GET, "/v1/status")?;
-    if arguments.json {
-        say_line(&format!("{document:#}"))?;
-    } else {
-        say(&table(&document))?;
+    let told = asking::ask(arguments, Method::GET, "/v1/status", None)?;
+    finish(arguments, &told, table)
+}
+
+pub fn reload(arguments: &ReloadArguments) -> anyhow::Result<ExitCode> {
+    let body = json!({
+        "despite_cases": arguments.despite_cases,
+        "reason": arguments.reason.as_deref().unwrap_or_default(),
+    });
+    change(&arguments.steer, "/v1/rules/reload", &body)
+}
+
+pub fn roll_back(arguments: &RollbackArguments) -> anyhow::Result<ExitCode> {
+    let body = json!({ "reason": arguments.reason.as_deref().unwrap_or_default() });
+    change(&arguments.steer, "/v1/rules/rollback", &body)
+}
+
+fn change(arguments: &SteerArguments, path: &str, body: &Value) -> anyhow::Result<ExitCode> {
+    let told = asking::ask(arguments, Method::POST, path, Some(body))?;
+    if told.document["outcome"].is_string() && !arguments.json {
+        say_line(&sentence(&told.document))?;
+        return Ok(code(&told));
     }
-    Ok(ExitCode::SUCCESS)
+    finish(arguments, &told, |document| format!("{document:#}\n"))
 }
 
-pub fn reload(arguments: &SteerArguments) -> anyhow::Result<ExitCode> {
-    change(arguments, "/v1/rules/reload")
-}
-
-pub fn roll_back(arguments: &SteerArguments) -> anyhow::Result<ExitCode> {
-    change(arguments, "/v1/rules/rollback")
-}
-
-fn change(arguments: &SteerArguments, path: &str) -> anyhow::Result<ExitCode> {
-    let (status, document) = ask(arguments, Method::POST, path)?;
+/// Prints an answer for people or machines; a refusal goes to standard error.
+pub(super) fn finish(
+    arguments: &SteerArguments,
+    told: &Told,
+    words: impl FnOnce(&Value) -> String,
+) -> anyhow::Result<ExitCode> {
     if arguments.json {
-        say_line(&format!("{document:#}"))?;
+        say_line(&format!("{:#}", told.document))?;
+    } else if told.good() {
+        say(&words(&told.document))?;
     } else {
-        say_line(&sentence(&document))?;
+        eprintln!("weir: {}", told.refusal());
     }
-    Ok(if status.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(code(told))
+}
+
+fn code(told: &Told) -> ExitCode {
+    if told.good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn sentence(document: &Value) -> String {
@@ -60,13 +72,29 @@ fn sentence(document: &Value) -> String {
             "{}The files have errors; generation {generation} stays in force.",
             document["problems"].as_str().unwrap_or_default()
         ),
+        "cases_failed" => format!(
+            "{}Cases do not hold; generation {generation} stays in force. To let these rules in all the same:\n  \
+             weir reload --despite-cases --reason \"...\"",
+            document["problems"].as_str().unwrap_or_default()
+        ),
+        "lacks_armed" => {
+            let names: Vec<&str> =
+                document["playbooks"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let names = names.join(", ");
+            format!(
+                "These rules do not have what is armed: {names}. Generation {generation} stays in force. \
+                 Stand it down first:\n  weir stand-down {names} --reason \"...\""
+            )
+        }
+        "moved" => {
+            format!("Someone changed it in the meantime: generation {generation} is in force. Look again, then decide.")
+        }
         other => format!("Weir answered {other:?}."),
     }
 }
 
 fn table(document: &Value) -> String {
     let law = &document["law"];
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let mut out = String::new();
     let mut row = |name: &str, value: String| {
         let _ = writeln!(out, "{name:<12} {value}");
@@ -97,6 +125,7 @@ fn table(document: &Value) -> String {
         row("settings", "gateway.toml has CHANGED: taken up at the next restart".to_owned());
     }
     row("rollback", law["before"].as_str().map_or("nothing to go back to".to_owned(), |before| format!("to {before}")));
+    posture(&mut row, document);
     let rooms = &document["rooms"];
     row("connections", text(&rooms["connections"]));
     row("remembered", format!("accounts: {}, sessions: {}", rooms["accounts"], rooms["sessions"]));
@@ -112,54 +141,33 @@ fn table(document: &Value) -> String {
     out
 }
 
-/// How long a command waits: as long as the control socket itself allows a request, and a little.
-const PATIENCE: Duration = Duration::from_secs(35);
-
-fn ask(arguments: &SteerArguments, method: Method, path: &str) -> anyhow::Result<(StatusCode, Value)> {
-    let socket = socket(arguments)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (status, body) = runtime.block_on(async {
-        tokio::time::timeout(PATIENCE, exchange(&socket, method, path)).await.unwrap_or_else(|_| {
-            bail!("the Weir at {} did not answer within {} seconds", socket.display(), PATIENCE.as_secs())
-        })
-    })?;
-    let document = serde_json::from_slice(&body)
-        .with_context(|| format!("Weir answered {status} with something that is not JSON"))?;
-    Ok((status, document))
-}
-
-/// One request over one connection, which is closed when the answer has been read.
-async fn exchange(socket: &Path, method: Method, path: &str) -> anyhow::Result<(StatusCode, Bytes)> {
-    let stream = tokio::net::UnixStream::connect(socket).await.map_err(|cause| match cause.kind() {
-        ErrorKind::PermissionDenied => anyhow!("{} belongs to another user's Weir: {cause}", socket.display()),
-        _ => anyhow!("no Weir answers at {}; is it running? ({cause})", socket.display()),
-    })?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::builder().method(method).uri(path).header("host", "weir").body(Empty::<Bytes>::new())?;
-    let asking = async move {
-        let answer = sender.send_request(request).await?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await?.to_bytes();
-        anyhow::Ok((status, body))
-    };
-    let (answer, _) = tokio::join!(asking, connection);
-    answer
-}
-
-/// The socket that was named, or that of the one Weir that runs.
-fn socket(arguments: &SteerArguments) -> anyhow::Result<PathBuf> {
-    if let Some(socket) = &arguments.socket {
-        return Ok(socket.clone());
+/// What is armed, proposed and silenced, and how the disk does.
+fn posture(row: &mut impl FnMut(&str, String), document: &Value) {
+    let list = |name: &str| document[name].as_array().cloned().unwrap_or_default();
+    for armed in list("posture") {
+        row("armed", super::arm::armed_words(&armed));
     }
-    let running = sockets::running();
-    match running.as_slice() {
-        [] => bail!(
-            "no Weir of this user is running; start one with `weir run` or `weir demo`, or name its socket with --socket PATH"
-        ),
-        [one] => Ok(one.clone()),
-        several => {
-            let list: Vec<String> = several.iter().map(|socket| format!("  --socket {}", socket.display())).collect();
-            bail!("{} Weirs are running; say which:\n{}", several.len(), list.join("\n"))
+    for proposal in list("proposals") {
+        row("PROPOSED", format!("{}: {}", text(&proposal["playbook"]), text(&proposal["because"])));
+        row("", text(&proposal["command"]));
+    }
+    for quiet in list("silenced") {
+        row("silenced", format!("the triggers of {} until {}", text(&quiet["playbook"]), text(&quiet["until"])));
+    }
+    let disk = &document["disk"];
+    for (what, good, fault) in
+        [("what is armed", "posture_saved", "posture_fault"), ("the audit record", "audit_written", "audit_fault")]
+    {
+        if disk[good] == false {
+            let why = disk[fault].as_str().unwrap_or("it takes long");
+            row("DISK", format!("{what} is not on the disk: {why}. It is kept in memory and tried again"));
         }
     }
+    for found in disk["audit_found"].as_array().into_iter().flatten() {
+        row("AUDIT", text(found));
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -96,6 +96,7 @@ pub fn from(
         false => {
             if is_a_refusal(status) {
                 record.learned.push("sign_in_failed");
+                context.prepared.meters().sign_in("failed");
                 observe(
                     gate,
                     context,
@@ -174,6 +175,7 @@ fn sign_in_worked(
         Outcome::Held(hold) => Some(hold),
     };
     record.learned.push("sign_in_succeeded");
+    context.prepared.meters().sign_in("worked");
     let challenged = hold.is_some();
     let succeeded =
         Observation::SignInSucceeded { device: context.device.known(), network: context.network, challenged };

@@ -180,6 +180,7 @@ pub struct Meters {
     shadows: Cells<&'static str, Counter>,
     confidence: Cells<(), Histogram>,
     upstreams: Cells<(), Histogram>,
+    failures: Cells<(), Counter>,
     overhead: Arc<Histogram>,
 }
 
@@ -193,6 +194,7 @@ impl Meters {
             shadows: Cells::new(rules.journeys.len() + 1),
             confidence: Cells::new(rules.journeys.len()),
             upstreams: Cells::new(rules.upstreams.len()),
+            failures: Cells::new(rules.upstreams.len()),
             overhead,
             telemetry,
         }
@@ -239,6 +241,17 @@ impl Meters {
     pub fn upstream(&self, rules: &RuleSet, upstream: UpstreamId, seconds: f64) {
         let fetch = || self.telemetry.upstream.cell(self.worker, [&rules.upstream(upstream).name]);
         self.upstreams.count(upstream.index(), (), fetch, |cell| cell.observe(seconds));
+    }
+
+    /// Counts a request that an upstream failed.
+    pub fn upstream_failed(&self, rules: &RuleSet, upstream: UpstreamId) {
+        let fetch = || self.telemetry.upstream_failures.cell(self.worker, [&rules.upstream(upstream).name]);
+        self.failures.count(upstream.index(), (), fetch, |cell| cell.add(1));
+    }
+
+    /// Counts a sign-in that the upstream answered: `worked`, `failed`.
+    pub fn sign_in(&self, outcome: &'static str) {
+        self.telemetry.sign_ins.cell(self.worker, [outcome]).add(1);
     }
 
     /// Counts what Weir itself added.

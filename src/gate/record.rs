@@ -280,6 +280,9 @@ impl Drop for Record {
         if let Some(shadow) = self.shadow {
             meters.shadow(rules, self.journey, shadow);
         }
+        if let Some(upstream) = self.upstream.filter(|_| status.is_server_error()) {
+            meters.upstream_failed(rules, upstream);
+        }
         if let (Some(journey), Some(scored)) = (self.journey, &self.scored) {
             meters.confidence(rules, journey, scored.confidence().score());
         }

@@ -18,6 +18,7 @@ use rustls::server::{
 };
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::swap::{Reader, Swap};
 
@@ -128,6 +129,19 @@ impl Certificates {
     /// The files that are read.
     pub fn pairs(&self) -> &[Pair] {
         &self.pairs
+    }
+
+    /// Finishes the handshake of one stream that will speak HTTP/1.1. For a door with few clients: workers keep a reader instead.
+    ///
+    /// # Errors
+    /// When the client and this end cannot agree.
+    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+    ) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + use<S>> {
+        let mut config = ServerConfig::clone(&self.swap.load());
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        tokio_rustls::TlsAcceptor::from(Arc::new(config)).accept(stream).await
     }
 
     pub(super) fn reader(&self) -> Reader<ServerConfig> {

@@ -51,3 +51,15 @@ pub fn compile(sources: &Sources) -> Compiled {
     let rules = rules.filter(|_| !report.has_errors());
     Compiled { rules, diagnostics: report.finish() }
 }
+
+/// A time as it is written in rules: `90s`, `15m`, `2h`.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn duration(text: &str) -> Result<std::time::Duration, String> {
+    use syntax::table::Written as _;
+    std::time::Duration::parse(text).map_err(|wrong| match wrong.help {
+        Some(help) => format!("{}; {help}", wrong.says),
+        None => wrong.says,
+    })
+}

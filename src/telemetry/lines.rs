@@ -3,6 +3,7 @@
 //! The request path never waits for the reader of these lines. When the reader is too slow the loser is the newest
 //! full buffer, and the loss is counted.
 
+use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -52,6 +53,46 @@ impl Write for Kept {
     }
 }
 
+/// Bytes of the latest lines that are kept for whoever looks one up.
+const KEPT: usize = 8 * 1024 * 1024;
+
+/// The latest lines, kept by the writer's thread. The oldest lose.
+#[derive(Debug, Clone, Default)]
+pub struct Recent(Arc<Mutex<Latest>>);
+
+#[derive(Debug, Default)]
+struct Latest {
+    chunks: VecDeque<Vec<u8>>,
+    bytes: usize,
+}
+
+impl Recent {
+    fn keep(&self, chunk: Vec<u8>) {
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.bytes += chunk.len();
+        latest.chunks.push_back(chunk);
+        while latest.bytes > KEPT {
+            let Some(oldest) = latest.chunks.pop_front() else { break };
+            latest.bytes -= oldest.len();
+        }
+    }
+
+    /// The newest line that contains these bytes and that is wanted.
+    pub fn find(&self, part: &str, wanted: impl Fn(&str) -> bool) -> Option<String> {
+        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for chunk in latest.chunks.iter().rev() {
+            for at in memchr::memmem::rfind_iter(chunk, part) {
+                let from = memchr::memrchr(b'\n', &chunk[..at]).map_or(0, |end| end + 1);
+                let to = memchr::memchr(b'\n', &chunk[at..]).map_or(chunk.len(), |end| at + end);
+                if let Some(line) = std::str::from_utf8(&chunk[from..to]).ok().filter(|line| wanted(line)) {
+                    return Some(line.to_owned());
+                }
+            }
+        }
+        None
+    }
+}
+
 /// The writing side: joined when the last [`Lines`] is gone.
 #[derive(Debug)]
 pub struct Writer(JoinHandle<()>);
@@ -70,6 +111,7 @@ impl Writer {
 pub struct Office {
     to_writer: Option<SyncSender<Vec<u8>>>,
     dropped: Arc<Counter>,
+    recent: Recent,
 }
 
 impl Office {
@@ -79,15 +121,23 @@ impl Office {
     /// When the file cannot be opened or the thread cannot be started.
     pub fn open(destination: &Destination, dropped: Arc<Counter>) -> io::Result<(Self, Option<Writer>)> {
         let out: Box<dyn Write + Send> = match destination {
-            Destination::Off => return Ok((Self { to_writer: None, dropped }, None)),
+            Destination::Off => return Ok((Self { to_writer: None, dropped, recent: Recent::default() }, None)),
             Destination::Stdout => Box::new(io::stdout()),
             Destination::File(path) => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
             Destination::Kept(kept) => Box::new(kept.clone()),
         };
         let (to_writer, from_workers) = sync_channel(WAITING);
-        let thread =
-            std::thread::Builder::new().name("weir-lines".into()).spawn(move || write_all(&from_workers, out))?;
-        Ok((Self { to_writer: Some(to_writer), dropped }, Some(Writer(thread))))
+        let recent = Recent::default();
+        let keeping = recent.clone();
+        let thread = std::thread::Builder::new()
+            .name("weir-lines".into())
+            .spawn(move || write_all(&from_workers, out, &keeping))?;
+        Ok((Self { to_writer: Some(to_writer), dropped, recent }, Some(Writer(thread))))
+    }
+
+    /// The latest lines; none when they go nowhere.
+    pub fn recent(&self) -> Recent {
+        self.recent.clone()
     }
 
     /// A buffer for one worker.
@@ -96,7 +146,7 @@ impl Office {
     }
 }
 
-fn write_all(from_workers: &Receiver<Vec<u8>>, mut out: Box<dyn Write + Send>) {
+fn write_all(from_workers: &Receiver<Vec<u8>>, mut out: Box<dyn Write + Send>, recent: &Recent) {
     let mut told = false;
     while let Ok(chunk) = from_workers.recv() {
         let written = out.write_all(&chunk).and_then(|()| out.flush());
@@ -108,6 +158,7 @@ fn write_all(from_workers: &Receiver<Vec<u8>>, mut out: Box<dyn Write + Send>) {
             }
             Err(_) => {}
         }
+        recent.keep(chunk);
     }
 }
 
@@ -186,10 +237,24 @@ mod tests {
     }
 
     #[test]
+    fn the_latest_lines_can_be_looked_up_and_the_oldest_are_forgotten() {
+        let recent = Recent::default();
+        recent.keep(b"id=1 a\nid=2 b\n".to_vec());
+        assert_eq!(recent.find("id=2", |_| true).as_deref(), Some("id=2 b"));
+        assert_eq!(recent.find("id=", |line| line.ends_with('a')).as_deref(), Some("id=1 a"));
+        for _ in 0..9 {
+            recent.keep(vec![b'x'; 1024 * 1024]);
+        }
+        assert_eq!(recent.find("id=1", |_| true), None);
+        assert!(recent.0.lock().unwrap().bytes <= KEPT);
+    }
+
+    #[test]
     fn a_reader_that_is_too_slow_costs_lines_and_never_time() {
         let dropped = Arc::new(Counter::default());
         let (to_writer, from_workers) = sync_channel(1);
-        let mut lines = Office { to_writer: Some(to_writer), dropped: dropped.clone() }.lines();
+        let mut lines =
+            Office { to_writer: Some(to_writer), dropped: dropped.clone(), recent: Recent::default() }.lines();
         for _ in 0..3 {
             lines.line(|out| out.push(b'x'));
             lines.hand_over();

@@ -3,6 +3,7 @@
 //! Counting must cost the request path a few plain stores: every worker owns its cells, and a scrape adds them up.
 //! Never a user, an address, a raw path or a session as a label.
 
+pub mod armed;
 pub mod lines;
 pub mod series;
 
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use prometheus_client::encoding::{EncodeMetric as _, MetricEncoder};
 use prometheus_client::registry::Registry;
 
+use self::armed::{ArmedCollector, ArmedPlaybooks};
 use self::series::{Counter, Histogram, Series};
 
 /// Seconds, as OpenTelemetry's semantic conventions ask for HTTP durations.
@@ -47,6 +49,14 @@ pub struct Telemetry {
     pub template_failures: Arc<Series<Counter, 1>>,
     /// `weir_lines_dropped_total`
     pub lines_dropped: Arc<Counter>,
+    /// `weir_sign_ins_total{outcome}`: `worked` or `failed`.
+    pub sign_ins: Arc<Series<Counter, 1>>,
+    /// `weir_upstream_failures_total{upstream}`: no answer, or one of the 5xx.
+    pub upstream_failures: Arc<Series<Counter, 1>>,
+    /// `weir_requests_total{class}`
+    pub classes: Arc<Series<Counter, 1>>,
+    /// `weir_posture{playbook}` and `weir_posture_expires_timestamp_seconds{playbook}`
+    pub armed: Arc<ArmedPlaybooks>,
     /// What changes rarely.
     pub gauges: Arc<Gauges>,
     registry: Arc<Registry>,
@@ -69,6 +79,10 @@ pub struct Gauges {
     pub streams: Gauge,
     /// `weir_refused_connections_total`: closed at the door since the start, because a bound was reached.
     pub refused_connections: Gauge,
+    /// `weir_disk_ok{what="posture"}`: 1 while what is armed can be kept.
+    pub posture_disk_ok: Gauge,
+    /// `weir_disk_ok{what="audit"}`: 1 while changes can be recorded.
+    pub audit_disk_ok: Gauge,
     /// `weir_signal_up{signal="jwks"}`: 1 or 0; below zero while the rules name no source of keys, and then not shown.
     pub jwks_up: Gauge,
 }
@@ -131,9 +145,16 @@ impl Telemetry {
             "Pages and bodies that an operator's template failed to give, so that the built-in one stood in",
             ["template"],
         );
+        let sign_ins = Series::counter("weir_sign_ins", "Sign-ins that the upstream answered", ["outcome"]);
+        let upstream_failures =
+            Series::counter("weir_upstream_failures", "Requests that an upstream failed", ["upstream"]);
+        let classes = Series::counter("weir_requests", "Requests by the class of their client", ["class"]);
+        let armed = Arc::<ArmedPlaybooks>::default();
         let lines_dropped = Arc::new(Counter::default());
         let gauges = Arc::new(Gauges::default());
         gauges.jwks_up.set(-1);
+        gauges.posture_disk_ok.set(1);
+        gauges.audit_disk_ok.set(1);
         registry.register_collector(Box::new(requests.clone()));
         registry.register_collector(Box::new(decisions.clone()));
         registry.register_collector(Box::new(confidence.clone()));
@@ -143,6 +164,10 @@ impl Telemetry {
         registry.register_collector(Box::new(handoffs.clone()));
         registry.register_collector(Box::new(limits.clone()));
         registry.register_collector(Box::new(template_failures.clone()));
+        registry.register_collector(Box::new(sign_ins.clone()));
+        registry.register_collector(Box::new(upstream_failures.clone()));
+        registry.register_collector(Box::new(classes.clone()));
+        registry.register_collector(Box::new(ArmedCollector(armed.clone())));
         registry
             .register_collector(Box::new(GaugeCollector { gauges: gauges.clone(), dropped: lines_dropped.clone() }));
         Self {
@@ -155,6 +180,10 @@ impl Telemetry {
             handoffs,
             limits,
             template_failures,
+            sign_ins,
+            upstream_failures,
+            classes,
+            armed,
             lines_dropped,
             gauges,
             registry: Arc::new(registry),
@@ -205,6 +234,16 @@ impl prometheus_client::collector::Collector for GaugeCollector {
         let jwks = self.gauges.jwks_up.value();
         if jwks >= 0 {
             up.encode_family(&[("signal", "jwks")])?.encode_gauge(&jwks)?;
+        }
+        let mut disk = encoder.encode_descriptor(
+            "weir_disk_ok",
+            "Whether the data directory takes what is to be kept",
+            None,
+            MetricType::Gauge,
+        )?;
+        let gauges = &self.gauges;
+        for (what, gauge) in [("posture", &gauges.posture_disk_ok), ("audit", &gauges.audit_disk_ok)] {
+            disk.encode_family(&[("what", what)])?.encode_gauge(&gauge.value())?;
         }
         let build = prometheus_client::metrics::info::Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         build.encode(encoder.encode_descriptor("weir_build", "This build", None, MetricType::Info)?)?;

@@ -112,6 +112,13 @@ impl<M, const N: usize> Series<M, N> {
         row[worker].get_or_insert_with(|| Arc::new((self.make)(self.bounds))).clone()
     }
 
+    /// Adds up the cells whose labels are wanted, over all workers. For readers off the request path.
+    fn sum(&self, wanted: impl Fn([&str; N]) -> bool, value: impl Fn(&M) -> u64) -> u64 {
+        let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows = cells.iter().filter(|(labels, _)| wanted(std::array::from_fn(|at| &*labels[at])));
+        rows.flat_map(|(_, row)| row.iter().flatten()).map(|cell| value(cell)).sum()
+    }
+
     fn rows(&self) -> Vec<(Labels<N>, Row<M>)> {
         let cells = self.cells.lock().unwrap_or_else(PoisonError::into_inner);
         let mut rows: Vec<_> = cells.iter().map(|(labels, row)| (labels.clone(), row.clone())).collect();
@@ -122,6 +129,20 @@ impl<M, const N: usize> Series<M, N> {
 
     fn pairs<'a>(&self, values: &'a Labels<N>) -> Vec<(&'static str, &'a str)> {
         self.labels.iter().copied().zip(values.iter().map(|value| &**value)).collect()
+    }
+}
+
+impl<const N: usize> Series<Counter, N> {
+    /// The count over all workers, of the label sets that are wanted.
+    pub fn total(&self, wanted: impl Fn([&str; N]) -> bool) -> u64 {
+        self.sum(wanted, Counter::value)
+    }
+}
+
+impl<const N: usize> Series<Histogram, N> {
+    /// The observations of all workers, of the label sets that are wanted.
+    pub fn total(&self, wanted: impl Fn([&str; N]) -> bool) -> u64 {
+        self.sum(wanted, |cell| cell.counts.iter().map(|count| count.load(Ordering::Relaxed)).sum())
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -52,6 +53,18 @@ pub(super) async fn dial(
         Ok(Dialled { stream: Stream::Tls(Box::new(stream)), h2 })
     })
     .await
+}
+
+/// A connection to one server for a caller who speaks HTTP/1.1 over it: the command line, asking a Weir elsewhere.
+///
+/// # Errors
+/// Why there is none.
+pub async fn connect_to(
+    server: &Server,
+    ca: Option<&Path>,
+    limit: Duration,
+) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>, Failure> {
+    Ok(dial(&Reach::new(), server, Protocol::Http1, ca, limit).await?.stream)
 }
 
 async fn in_time<T>(

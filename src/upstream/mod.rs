@@ -17,6 +17,7 @@ mod tap;
 mod tunnel;
 
 pub use answer::{Answer, AnswerFault, Flow};
+pub use dial::connect_to;
 pub use failure::{BoxError, Failure};
 pub use forward::forward;
 pub use outgoing::{Outgoing, Streamed};

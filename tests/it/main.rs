@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what must hold by panicking")]
 
 mod actions;
+mod arming;
+mod audit;
 mod classes;
 mod cli;
+mod control;
 mod edge;
 mod floors;
 mod framing;
