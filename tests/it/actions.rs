@@ -182,7 +182,11 @@ async fn read_only_shows_and_does_not_change() {
         assert_eq!(rig.upstream.seen().len(), before, "the change reached nobody");
         let page = client.send("POST", "/account/address", &[("accept", "text/html")], "street=1").await;
         assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
-        assert!(page.text().contains("<html lang=\"en\">") && page.text().contains("You can look"), "{}", page.text());
+        assert!(
+            page.text().contains("<html lang=\"en\" dir=\"ltr\">") && page.text().contains("You can look"),
+            "{}",
+            page.text()
+        );
         assert!(page.text().len() < 14 * 1024 && !page.text().contains("<script"));
     }
 }

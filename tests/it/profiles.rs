@@ -1,6 +1,8 @@
 //! Apps that are in the field already: each is answered so that it reacts well, and one that nobody vouched for is never signed
 //! out by a 401 of Weir's own.
 
+use std::time::Duration;
+
 use http::StatusCode;
 
 use crate::support::Rig;
@@ -27,6 +29,9 @@ step_up = 503
 "#;
 
 const BODY: &str = r#"{"error": {"code": {{ kind }}, "message": {{ headline ~ " " ~ detail }}, "ref": {{ reference }}, "again": {{ wait.seconds if wait else none }}}}"#;
+
+/// Longer than a client that repeats itself is remembered: all of these come from one address.
+const LATER: Duration = Duration::from_secs(180);
 
 fn rig() -> Rig {
     let files = [("profiles.toml", PROFILES), ("templates/old_app.json", BODY)];
@@ -55,6 +60,7 @@ async fn an_app_in_the_field_is_answered_in_its_own_format_and_with_its_own_stat
         // A person who navigates inside the app reads the page, as it was decided.
         let page = client.send("GET", "/shut", &[app[0], ("accept", "text/html")], "").await;
         assert_eq!((page.status, page.header("content-type")), (StatusCode::FORBIDDEN, "text/html; charset=utf-8"));
+        rig.advance(LATER);
         let newer = client.send("GET", "/account/balance", &[("user-agent", "ShopApp/4.2")], "").await;
         assert_eq!(
             (newer.status, newer.header("content-type")),
@@ -71,6 +77,7 @@ async fn an_app_in_an_unknown_version_never_gets_a_401_from_weir() {
     let rig = rig();
     for protocol in BOTH {
         for agent in ["ShopApp/5.0", "ShopApp/3.1", "ShopApp", "shopapp/beta", "Mozilla/5.0 ShopApp/9"] {
+            rig.advance(LATER);
             let mut client = rig.client(protocol);
             let held = client.send("GET", "/account/balance", &[("user-agent", agent)], "").await;
             assert_eq!(held.status, StatusCode::FORBIDDEN, "{agent}");
@@ -78,6 +85,7 @@ async fn an_app_in_an_unknown_version_never_gets_a_401_from_weir() {
             assert_eq!(held.exits()[0], "step_up", "{agent} is shown the way all the same");
         }
         for agent in ["ShopApp/4.0", "Mozilla/5.0", "okhttp/5.1", ""] {
+            rig.advance(LATER);
             let mut client = rig.client(protocol);
             let held = client.send("GET", "/account/balance", &[("user-agent", agent)], "").await;
             assert_eq!(held.status, StatusCode::UNAUTHORIZED, "{agent}");

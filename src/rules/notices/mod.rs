@@ -64,8 +64,9 @@ const RIGHT_TO_LEFT: &[&str] =
 impl Language {
     /// A built-in language.
     pub fn built_in(tag: &str) -> Option<Self> {
-        type Say<T> = fn(T) -> &'static str;
-        let (words, phrase, days, months): (fn(Kind) -> (&'static str, &'static str), Say<Phrase>, _, _) = match tag {
+        type Say = fn(Kind) -> (&'static str, &'static str);
+        type Phrased = fn(Phrase) -> &'static str;
+        let (words, phrase, days, months): (Say, Phrased, _, _) = match tag {
             "en" => (english::words, english::phrase, english::DAYS, english::MONTHS),
             "de" => (german::words, german::phrase, german::DAYS, german::MONTHS),
             _ => return None,
