@@ -141,18 +141,23 @@ fn tail(arguments: &TailArguments) -> anyhow::Result<ExitCode> {
     for line in &last {
         show(line, arguments.steer.json)?;
     }
-    while arguments.follow {
+    if arguments.follow { follow(&mut reader, read, arguments.steer.json) } else { Ok(ExitCode::SUCCESS) }
+}
+
+/// Shows every line that is added from here on, until the command is ended.
+fn follow(reader: &mut BufReader<File>, mut read: u64, as_json: bool) -> anyhow::Result<ExitCode> {
+    let mut line = String::new();
+    loop {
         // Half a line is read again when it is whole.
         reader.seek(SeekFrom::Start(read))?;
         line.clear();
         if reader.read_line(&mut line)? > 0 && line.ends_with('\n') {
             read += line.len() as u64;
-            show(&line, arguments.steer.json)?;
+            show(&line, as_json)?;
         } else {
             std::thread::sleep(LOOK);
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn show(line: &str, as_json: bool) -> anyhow::Result<()> {

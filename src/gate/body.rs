@@ -9,7 +9,7 @@ use http_body::{Frame, SizeHint};
 
 use super::streams::{Ended, Stay};
 use crate::listen::Inflow;
-use crate::upstream::{Answer, Flow};
+use crate::upstream::{Answer, BoxError, Flow};
 
 /// What a client is sent.
 #[derive(Debug)]
@@ -34,10 +34,7 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 impl Open {
-    fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Box<dyn std::error::Error + Send + Sync>>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let Some(answer) = &mut self.answer else { return Poll::Ready(None) };
         if let Some(why) = self.stay.ended(cx) {
             // Events have no end that could be missed: a client connects again and is judged again.
