@@ -124,9 +124,16 @@ impl Sources {
         Self { dir: PathBuf::new(), all, problems: Vec::new() }
     }
 
+    /// The same with one more text after the others, such as what stands on a command line.
+    #[must_use]
+    pub fn and(mut self, name: &str, text: &str) -> Self {
+        self.all.push(Source { name: name.into(), text: text.into() });
+        self
+    }
+
     /// Every source with its number, in the order of names.
     pub fn iter(&self) -> impl Iterator<Item = (u16, &Source)> {
-        (0u16..).zip(&self.all)
+        (0..=u16::MAX).zip(&self.all)
     }
 
     /// One source.

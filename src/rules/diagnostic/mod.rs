@@ -60,24 +60,25 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// A problem of this kind, without a place.
     pub fn of(code: &'static Code, message: impl Into<String>) -> Self {
-        Self { code: code.id, severity: code.severity, message: message.into(), primary: None, also: None, help: None }
+        let message = bounded(message.into());
+        Self { code: code.id, severity: code.severity, message, primary: None, also: None, help: None }
     }
 
     /// The same at this place.
     pub fn at(mut self, span: Span, label: impl Into<String>) -> Self {
-        self.primary = Some((span, label.into()));
+        self.primary = Some((span, bounded(label.into())));
         self
     }
 
     /// The same with a second place.
     pub fn also(mut self, span: Span, label: impl Into<String>) -> Self {
-        self.also = Some((span, label.into()));
+        self.also = Some((span, bounded(label.into())));
         self
     }
 
     /// The same with a way out.
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(bounded(help.into()));
         self
     }
 
@@ -85,6 +86,18 @@ impl Diagnostic {
     pub const fn is_error(&self) -> bool {
         matches!(self.severity, Severity::Error)
     }
+}
+
+/// Bytes of one text of a problem: what a file says at length is not said again at length.
+const LONGEST: usize = 2_000;
+
+fn bounded(mut text: String) -> String {
+    if text.len() > LONGEST {
+        text.truncate(text.floor_char_boundary(LONGEST));
+        text.push('\u{2026}');
+        text.shrink_to_fit();
+    }
+    text
 }
 
 /// How many problems are kept; what comes after them is counted in one last line.
@@ -111,6 +124,11 @@ impl Report {
         if let Some(warning) = warning {
             *warning = problem;
         }
+    }
+
+    /// Whether further problems are only counted.
+    pub(crate) const fn is_full(&self) -> bool {
+        self.kept.len() >= KEPT
     }
 
     /// Whether the law can no longer compile.

@@ -69,6 +69,9 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     let journeys = Index::new("journey", &journey_files, report);
     let playbook_files: Vec<_> = tables.playbooks.iter().map(|(name, file)| (name, Some(file))).collect();
     let playbooks = Index::new("playbook", &playbook_files, report);
+    if upstreams.is_too_long() || help.is_too_long() || journeys.is_too_long() {
+        return None;
+    }
     let limit_files = named(files, |file| file.limits.given());
     let assurance = one("[assurance]", files, |file| file.assurance.given(), |table| table.span, report);
     let identity = one("[identity]", files, |file| file.identity.given(), |table| table.span, report);

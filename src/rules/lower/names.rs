@@ -45,6 +45,12 @@ pub(super) fn one<'f, T>(
     Some(first)
 }
 
+/// Entries of one kind that a law may have. Beyond it nothing is made of any of them.
+pub(super) const MOST_NAMES: usize = 10_000;
+
+/// So many of the known names are looked at for the one that was meant.
+const OFFERED: usize = 500;
+
 /// Names of one kind and their indices.
 #[derive(Debug)]
 pub(super) struct Index<'f> {
@@ -68,8 +74,8 @@ impl<'f> Index<'f> {
                 known.insert(&name.value, (at, name.span));
             }
         }
-        if entries.len() > usize::from(u16::MAX) {
-            let said = format!("there are more than {} entries of kind {kind}", u16::MAX);
+        if entries.len() > MOST_NAMES {
+            let said = format!("there are {} entries of kind {kind}; at most {MOST_NAMES} are allowed", entries.len());
             report.push(Diagnostic::of(&codes::TOO_MUCH, said).help("join or remove some"));
         }
         let in_order = entries.iter().map(|(name, _)| &*name.value).collect();
@@ -85,7 +91,8 @@ impl<'f> Index<'f> {
             return Some(*at);
         }
         if !broken {
-            report.push(unknown(self.kind, name, &self.names()));
+            let names = if report.is_full() { Vec::new() } else { self.names() };
+            report.push(unknown(self.kind, name, &names));
         }
         None
     }
@@ -95,9 +102,15 @@ impl<'f> Index<'f> {
         self.in_order.iter().map(|&name| name.into()).collect()
     }
 
+    /// Whether there are more than a law may have.
+    pub(super) const fn is_too_long(&self) -> bool {
+        self.in_order.len() > MOST_NAMES
+    }
+
     fn names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.known.keys().copied().collect();
+        let mut names: Vec<&str> = self.in_order.iter().take(OFFERED).copied().collect();
         names.sort_unstable();
+        names.dedup();
         names
     }
 
@@ -155,7 +168,7 @@ impl Levels {
         }
         let mut laws: Vec<LevelLaw> = Vec::new();
         let mut broken = file.levels.given().is_none();
-        for level in files {
+        for level in files.iter().take(MOST) {
             let Some(name) = level.name.given() else {
                 broken = true;
                 continue;

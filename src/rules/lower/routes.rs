@@ -35,7 +35,7 @@ impl Lower<'_> {
         if !self.within(count.sum(), ROUTES, "routes") {
             return None;
         }
-        for (at, (name, file)) in (0u16..).zip(files) {
+        for (at, (name, file)) in (0..=u16::MAX).zip(files) {
             let routes = file.and_then(|file| file.routes.given());
             for route in routes.map_or(&[][..], |routes| &routes.all) {
                 let folded = route.folded();

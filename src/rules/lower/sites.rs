@@ -14,6 +14,8 @@ use crate::rules::syntax::table::{Field, Said};
 
 /// Sites that a law may have.
 const SITES: usize = 10_000;
+/// Servers that one upstream may have.
+const SERVERS: usize = 1_000;
 
 impl Lower<'_> {
     /// Every site, with hosts told apart.
@@ -28,7 +30,7 @@ impl Lower<'_> {
             return sites;
         }
         let mut hosts: HashMap<&str, Span> = HashMap::new();
-        for (at, file) in (0u16..).zip(files) {
+        for (at, file) in (0..=u16::MAX).zip(files) {
             let site = self.site(file);
             for host in file.hosts.given().map_or(&[][..], |hosts| &hosts.all) {
                 if let Some(first) = hosts.insert(&host.0, host.span) {
@@ -87,6 +89,9 @@ impl Lower<'_> {
 
     fn upstream(&mut self, name: &Said<Box<str>>, file: &UpstreamFile) -> Option<Upstream> {
         let servers = file.servers.given()?;
+        if !self.within(servers.all.len(), SERVERS, "servers in one upstream") {
+            return None;
+        }
         for (at, server) in servers.all.iter().enumerate() {
             if servers.all.iter().take(at).any(|known| known.value == server.value) {
                 let problem = Diagnostic::of(&codes::TWICE, format!("the server {} stands twice", server.value));

@@ -363,7 +363,9 @@ impl Written for PathEnd {
 pub(crate) struct Pattern(pub(crate) Box<str>);
 
 /// Bytes that one compiled expression may take.
-const PATTERN_BYTES: usize = 1 << 20;
+const PATTERN_BYTES: usize = 256 << 10;
+/// Bytes that one expression may be written with: reading it takes time before its size is known.
+const PATTERN_TEXT: usize = 8 << 10;
 
 impl Written for Pattern {
     const WHAT: &'static str = "a regular expression";
@@ -371,6 +373,10 @@ impl Written for Pattern {
     const CODE: &'static Code = &codes::BAD_REGEX;
 
     fn parse(text: &str) -> Result<Self, Wrong> {
+        if text.len() > PATTERN_TEXT {
+            let said = format!("this regular expression is longer than {PATTERN_TEXT} bytes");
+            return Err(Wrong::help(said, "write several conditions in `any`"));
+        }
         match regex::bytes::RegexBuilder::new(text).size_limit(PATTERN_BYTES).nest_limit(50).build() {
             Ok(_) => Ok(Self(text.into())),
             Err(regex::Error::CompiledTooBig(_)) => Err(Wrong::help(
