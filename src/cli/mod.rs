@@ -4,10 +4,18 @@ mod arm;
 mod asking;
 mod audit;
 mod check;
+mod completions;
 mod demo;
+mod explain;
+mod init;
+mod key;
 mod run;
 mod say;
+mod schema;
 mod steer;
+mod test;
+
+pub use explain::decision;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -68,6 +76,16 @@ enum Command {
     Run(Box<RunArguments>),
     /// Report every problem of a directory of rules
     Check(CheckArguments),
+    /// Run the cases of a directory of rules, one by one
+    Test(test::TestArguments),
+    /// Say why a request comes out as it does, signal by signal and rung by rung
+    Explain(explain::ExplainArguments),
+    /// Write a small commented set of rules to begin with
+    Init(init::InitArguments),
+    /// Print the JSON schema or the reference of the rule files
+    Schema(schema::SchemaArguments),
+    /// Make a key for a machine that calls your site
+    Key(key::KeyArguments),
     /// Start a demonstration shop with Weir in front of it
     Demo(DemoArguments),
     /// Show what is in force in a running Weir
@@ -93,6 +111,10 @@ enum Command {
     Audit(audit::AuditArguments),
     /// Make a token for the door over TCP
     Token(audit::TokenArguments),
+    /// Print what your shell needs to complete this command
+    Completions(completions::CompletionsArguments),
+    /// Print the manual page
+    Man(completions::ManArguments),
 }
 
 #[derive(Debug, Args)]
@@ -205,6 +227,13 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.command {
         Command::Run(arguments) => run::run(*arguments),
         Command::Check(arguments) => check::check(&arguments),
+        Command::Test(arguments) => test::test(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
+        Command::Init(arguments) => init::init(&arguments),
+        Command::Schema(arguments) => schema::schema(&arguments),
+        Command::Key(arguments) => key::key(&arguments),
+        Command::Completions(arguments) => completions::completions(&arguments),
+        Command::Man(arguments) => completions::man(&arguments),
         Command::Demo(arguments) => demo::demo(arguments),
         Command::Status(arguments) => steer::status(&arguments),
         Command::Reload(arguments) => steer::reload(&arguments),

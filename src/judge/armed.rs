@@ -4,12 +4,14 @@
 //! It only ever adds demands and only ever silences readings, so that an armed playbook never gives anybody more.
 
 use super::decision::{Demands, Question};
+use super::demanded::Origin;
 use super::score::Scored;
 use super::signals::Readings;
 use super::stage::Stage;
 use crate::rules::client::Class;
 use crate::rules::effects::Playbooks;
 use crate::rules::playbook::Families;
+use crate::rules::ruleset::Action;
 
 /// The families that are not believed for this question. `trial` counts playbooks in shadow as if they were enforced.
 pub(super) fn distrusted(question: &Question<'_>, trial: bool, asked: &mut Playbooks) -> Families {
@@ -29,7 +31,7 @@ pub(super) fn add(
     trial: bool,
     scored: &Scored,
     readings: &Readings,
-    demands: &mut Demands,
+    demands: &mut Demands<'_>,
     asked: &mut Playbooks,
 ) {
     let automation = question.class == Class::Automation;
@@ -40,11 +42,11 @@ pub(super) fn add(
             continue;
         }
         if automation && added.automation_barred && (question.journey.is_some() || unlisted_change) {
-            demands.narrow();
+            demands.narrow(Origin::Playbook(entry.place));
             asked.insert(entry.place);
         }
         if added.read_only && unlisted_change {
-            demands.look_only();
+            demands.add(Origin::Playbook(entry.place), &Action::ReadOnly);
             asked.insert(entry.place);
         }
         if entry.is_over_for(scored.confidence(), question.now) || (added.only_contaminated && !readings.contaminated())
@@ -56,7 +58,7 @@ pub(super) fn add(
             Stage::Session => &added.at_most,
         };
         for action in at_most.iter().chain(&added.contained) {
-            demands.add(action);
+            demands.add(Origin::Playbook(entry.place), action);
             asked.insert(entry.place);
         }
     }

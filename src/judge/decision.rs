@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::armed;
+use super::demanded::{Demand, Heard, Origin};
 use super::score::{Scored, score};
 use super::signals::Readings;
 use super::signals::authentication::Proof;
@@ -175,7 +176,12 @@ impl<'a> Question<'a> {
 
 /// Judges one request.
 pub fn judge(question: &Question<'_>) -> Verdict {
-    let Weighed { scored, reached, demands, proof, playbooks } = weigh(question, false);
+    judge_heard(question, None)
+}
+
+/// The same, while somebody listens to what is asked, and by what.
+pub fn judge_heard(question: &Question<'_>, heard: Option<&mut Heard>) -> Verdict {
+    let Weighed { scored, reached, demands, proof, playbooks } = weigh(question, false, heard);
     let (action, outcome) = demands.settle(question, proof);
     let trial = question.effects.some_in_shadow()
         || question.journey.is_some_and(|id| question.rules.journey(id).in_shadow.is_some());
@@ -185,22 +191,22 @@ pub fn judge(question: &Question<'_>) -> Verdict {
 
 /// What would be done if all that is in shadow were enforced.
 fn would_be(question: &Question<'_>) -> Option<&'static str> {
-    let Weighed { demands, proof, .. } = weigh(question, true);
+    let Weighed { demands, proof, .. } = weigh(question, true, None);
     let (word, _never_used) = demands.settle(question, proof);
     Some(word)
 }
 
 /// A question weighed: the score, and everything that is demanded.
-struct Weighed {
+struct Weighed<'h> {
     scored: Scored,
     reached: Option<usize>,
-    demands: Demands,
+    demands: Demands<'h>,
     proof: Option<Proof>,
     playbooks: Playbooks,
 }
 
 /// Gathers what is demanded; in a trial as if everything in shadow were enforced.
-fn weigh(question: &Question<'_>, trial: bool) -> Weighed {
+fn weigh<'h>(question: &Question<'_>, trial: bool, heard: Option<&'h mut Heard>) -> Weighed<'h> {
     let mut playbooks = Playbooks::default();
     let armed = !question.effects.is_empty();
     let doubtful;
@@ -212,7 +218,7 @@ fn weigh(question: &Question<'_>, trial: bool) -> Weighed {
         Some(_) | None => question.readings,
     };
     let scored = score(readings, question.stage, question.now);
-    let mut demands = Demands::default();
+    let mut demands = Demands { heard, ..Demands::default() };
     let reached = ask(question, &scored, trial, &mut demands);
     if !std::ptr::eq(readings, question.readings) {
         // What held before anything was doubted still holds, whatever a ladder allows further down.
@@ -225,11 +231,14 @@ fn weigh(question: &Question<'_>, trial: bool) -> Weighed {
         Stage::Attempt => None,
         Stage::Session => readings.session.known(),
     };
+    if let Some(heard) = &mut demands.heard {
+        heard.proof = proof;
+    }
     Weighed { scored, reached, demands, proof, playbooks }
 }
 
 /// What the journey itself demands, and which rung was reached.
-fn ask(question: &Question<'_>, scored: &Scored, trial: bool, demands: &mut Demands) -> Option<usize> {
+fn ask(question: &Question<'_>, scored: &Scored, trial: bool, demands: &mut Demands<'_>) -> Option<usize> {
     let journey = question.rules.journey(question.journey?);
     match question.stage {
         Stage::Attempt => attempt(question, journey, scored, trial, demands),
@@ -250,16 +259,16 @@ fn attempt(
     journey: &Journey,
     scored: &Scored,
     trial: bool,
-    demands: &mut Demands,
+    demands: &mut Demands<'_>,
 ) -> Option<usize> {
     let (ladder, _) = ladders(journey, trial);
     let reached = ladder.map(|ladder| {
         let (at, rung) = ladder.reach(scored.confidence());
-        demands.add(&rung.action);
+        demands.add(Origin::Rung(at), &rung.action);
         at
     });
     if let Some(action) = journey.contained.as_ref().filter(|_| question.upstream_away) {
-        demands.add(action);
+        demands.add(Origin::Contained, action);
     }
     reached
 }
@@ -269,35 +278,52 @@ fn session(
     journey: &Journey,
     scored: &Scored,
     trial: bool,
-    demands: &mut Demands,
+    demands: &mut Demands<'_>,
 ) -> Option<usize> {
     if let Some(level) = journey.require {
-        demands.add_proof(level, None);
+        demands.add(Origin::Require, &Action::StepUp { level, max_age: None });
     }
     let (_, ladder) = ladders(journey, trial);
     let (reached, rung) = ladder.reach(scored.confidence());
-    demands.add(&rung.action);
+    demands.add(Origin::Rung(reached), &rung.action);
     let unsure = scored.fault().is_some() || scored.coverage().percent() < journey.min_coverage;
     if let Some(action) = journey.when_unknown.as_ref().filter(|_| unsure) {
-        demands.add(action);
+        demands.add(Origin::WhenUnknown, action);
     }
     if let Some(action) = journey.contained.as_ref().filter(|_| question.upstream_away) {
-        demands.add(action);
+        demands.add(Origin::Contained, action);
     }
     // Read from what was there before anything was doubted: to doubt a session must not open one that is held.
     if let Some(proof) = question.readings.session.known().filter(|proof| proof.held) {
         match &question.rules.step_up {
-            Some(step_up) => demands.add_proof(step_up.level, None),
+            Some(step_up) => {
+                demands.add(Origin::HeldSession, &Action::StepUp { level: step_up.level, max_age: None });
+            }
             // The law that held it has gone; nothing can be proved until another sign-in.
-            None => demands.unprovable = Some(proof.level),
+            None => {
+                demands.hear(Origin::HeldSession, || Demand::Unprovable);
+                demands.unprovable = Some(proof.level);
+            }
         }
     }
     Some(reached)
 }
 
+/// What a proof is short of when this one is asked for; nothing when it is enough.
+pub(super) fn short_of(level: Level, max_age: Option<Duration>, proof: Option<Proof>, now: Moment) -> Option<Lack> {
+    match proof {
+        Some(proof) if proof.level >= level => match max_age {
+            Some(most) if proof.age(now) > most => Some(Lack::Freshness),
+            _ => None,
+        },
+        Some(_) | None => Some(Lack::Strength),
+    }
+}
+
 /// Everything that is asked of one request. All of it holds together.
 #[derive(Debug, Default)]
-pub(super) struct Demands {
+pub(super) struct Demands<'h> {
+    heard: Option<&'h mut Heard>,
     proof: Option<(Level, Option<Duration>)>,
     unprovable: Option<Level>,
     every: Option<Duration>,
@@ -307,26 +333,29 @@ pub(super) struct Demands {
     narrowed: bool,
 }
 
-impl Demands {
+impl Demands<'_> {
+    fn hear(&mut self, origin: Origin, demand: impl FnOnce() -> Demand) {
+        if let Some(heard) = &mut self.heard {
+            heard.note(origin, demand());
+        }
+    }
+
     /// This must be done too.
-    pub(super) fn add(&mut self, action: &Action) {
+    pub(super) fn add(&mut self, origin: Origin, action: &Action) {
+        self.hear(origin, || Demand::Action(action.clone()));
         match action {
             Action::Allow => {}
             Action::Throttle { every } => self.every = self.every.max(Some(*every)),
             Action::StepUp { level, max_age } => self.add_proof(*level, *max_age),
-            Action::ReadOnly => self.look_only(),
+            Action::ReadOnly => self.looking = true,
             Action::Handoff { to } => self.handoff = self.handoff.or(Some(*to)),
             Action::Deny { to } => self.deny = self.deny.or(Some(*to)),
         }
     }
 
-    /// No change is taken.
-    pub(super) const fn look_only(&mut self) {
-        self.looking = true;
-    }
-
     /// Automation may not do this now.
-    pub(super) const fn narrow(&mut self) {
+    pub(super) fn narrow(&mut self, origin: Origin) {
+        self.hear(origin, || Demand::Narrowed);
         self.narrowed = true;
     }
 
@@ -350,13 +379,7 @@ impl Demands {
             return Some(Hold::StepUp { level, max_age: None, lacks: Lack::Freshness });
         }
         let (level, max_age) = self.proof?;
-        let lacks = match proof {
-            Some(proof) if proof.level >= level => match max_age {
-                Some(most) if proof.age(now) > most => Lack::Freshness,
-                _ => return None,
-            },
-            Some(_) | None => Lack::Strength,
-        };
+        let lacks = short_of(level, max_age, proof, now)?;
         Some(Hold::StepUp { level, max_age, lacks })
     }
 

@@ -5,10 +5,13 @@
 
 mod armed;
 pub mod decision;
+pub mod demanded;
+pub mod explain;
 pub mod history;
 pub mod rehearse;
 pub mod score;
 pub mod signals;
 pub mod stage;
+pub mod way;
 
 pub use decision::judge;

@@ -3,31 +3,24 @@
 //! What a case says is known of the client becomes histories, the histories become readings, and the judge that serves
 //! customers judges them: nothing is imitated. It must never install anything or touch a memory table.
 
-use std::net::{IpAddr, Ipv4Addr};
-
-use http::{HeaderMap, HeaderName, HeaderValue};
-
-use super::decision::{Hold, Lack, Outcome, Question, Verdict, judge};
+use super::decision::{Hold, Lack, Outcome, Question, Verdict, judge_heard};
+use super::demanded::Heard;
 use super::history::{AccountHistory, BucketHistory, Observation, Shared};
 use super::signals::authentication::Proof;
 use super::signals::{Readings, Sighting};
 use super::stage::Stage;
+use super::way::Way;
 use crate::clock::Moment;
 use crate::confidence::{Reading, Why};
 use crate::rules::diagnostic::{Diagnostic, codes};
 use crate::rules::effects::Effects;
-use crate::rules::facts::Facts;
 use crate::rules::playbook::LONGEST;
 use crate::rules::posture::{Armed, Posture, Scope};
-use crate::rules::routes::Found;
 use crate::rules::ruleset::{Case, Given, JourneyId, RuleSet};
-use crate::rules::target;
 use crate::subject::{Device, Network};
 
 /// When rehearsals take place. Everything in a case is relative to it, so any moment does.
-const NOW: Moment = Moment::from_unix_seconds(1_800_000_000);
-/// Where a case's client comes from: an address of nobody (RFC 5737).
-const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+pub(super) const NOW: Moment = Moment::from_unix_seconds(1_800_000_000);
 
 /// Failed sign-ins of strangers, and nothing else, from a network that a case calls contaminated.
 const CONTAMINATED: u16 = 20;
@@ -45,58 +38,61 @@ pub fn rehearse(rules: &RuleSet) -> Vec<Diagnostic> {
     rules.cases.iter().filter_map(failing).collect()
 }
 
-/// Where a case's request leads, before anybody is judged.
-enum Place {
-    /// To a journey, or to a route that none names.
-    Journey(Option<JourneyId>),
-    /// To a route that takes a proof or ends a session.
-    Marked,
-    /// Nowhere, and why.
-    Refused(String),
+/// One case, judged.
+#[derive(Debug)]
+pub struct Rehearsal<'r> {
+    /// Where its request leads.
+    pub way: Way<'r>,
+    /// What is armed for it.
+    pub posture: Posture,
+    /// Every judgement, in their order: none where the way ends before, two for a sign-in whose password was right.
+    pub judged: Vec<Judged>,
+    /// Which of them decides.
+    deciding: usize,
 }
 
-fn place(rules: &RuleSet, case: &Case) -> Place {
-    let first = || rules.sites.iter().next()?.hosts.first().map(|host| host.replacen('*', "www", 1));
-    let host = case.host.as_deref().map(str::to_owned).or_else(first).unwrap_or_default();
-    if rules.sites.find(&host).is_none() {
-        return Place::Refused(format!("no site has the host {host} (421)"));
+/// One judgement, with what was asked on the way.
+#[derive(Debug)]
+pub struct Judged {
+    /// When.
+    pub stage: Stage,
+    /// What came out.
+    pub verdict: Verdict,
+    /// What was asked, and the proof that counted.
+    pub heard: Heard,
+}
+
+impl Rehearsal<'_> {
+    /// The place of the judgement that decides.
+    pub const fn deciding_at(&self) -> usize {
+        self.deciding
     }
-    let (path, query) = case.path.split_once('?').unwrap_or((&case.path, ""));
-    let Ok(target) = target::read(path) else {
-        return Place::Refused("the path cannot be read (400)".to_owned());
-    };
-    let headers: HeaderMap = case.headers.iter().filter_map(|(name, value)| header(name, value)).collect();
-    let facts = Facts { method: &case.method, target: &target, query, headers: &headers, host: &host, address: CLIENT };
-    if let Some(refusal) = rules.refused(&facts) {
-        return Place::Refused(format!("{} refuses it ({})", refusal.name, refusal.status));
+
+    /// The judgement that decides.
+    pub fn deciding(&self) -> Option<&Judged> {
+        self.judged.get(self.deciding)
     }
-    match rules.routes.find(&case.method, &target) {
-        Found::Unlisted => Place::Journey(None),
-        Found::Listed { journey: None, .. } => Place::Marked,
-        Found::Listed { journey, .. } => Place::Journey(journey),
-        Found::MethodNotAllowed { allow } => Place::Refused(format!("a journey has this path, for {allow} only (405)")),
-        Found::Ambiguous => Place::Refused("the path can be read in two ways (400)".to_owned()),
+
+    /// The word that comes out.
+    pub fn action(&self) -> &'static str {
+        self.deciding().map_or("deny", |judged| judged.verdict.action)
     }
 }
 
-fn header(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
-    Some((name.parse().ok()?, value.parse().ok()?))
-}
-
-/// The word that comes out of one case, and why.
-pub fn outcome(rules: &RuleSet, case: &Case) -> (&'static str, String) {
-    let (journey, listed) = match place(rules, case) {
-        Place::Journey(journey) => (journey, journey.is_some()),
-        Place::Marked => (None, true),
-        Place::Refused(why) => return ("deny", why),
-    };
-    let posture = armed(case);
+/// Judges what a case describes, as the gate would.
+pub fn of<'r>(rules: &'r RuleSet, case: &Case) -> Rehearsal<'r> {
+    let way = Way::of(rules, case);
+    let mut rehearsal = Rehearsal { way, posture: armed(case), judged: Vec::new(), deciding: 0 };
+    if rehearsal.way.stop.is_some() {
+        return rehearsal;
+    }
+    let (journey, listed) = (rehearsal.way.journey, rehearsal.way.route.is_some());
     // Lowering has found every name; a case made in another way meets a law without what is missing.
-    let effects = Effects::of(rules, &posture).unwrap_or_default();
+    let effects = Effects::of(rules, &rehearsal.posture).unwrap_or_default();
     let readings = readings(&case.given, journey.is_some_and(|id| rules.journey(id).account.is_some()));
     let judged = |stage| {
         let safe = matches!(&*case.method, "GET" | "HEAD" | "OPTIONS" | "TRACE");
-        judge(&Question {
+        let question = Question {
             effects: &effects,
             journey,
             listed,
@@ -106,23 +102,37 @@ pub fn outcome(rules: &RuleSet, case: &Case) -> (&'static str, String) {
             class: case.given.class,
             channel: case.given.channel,
             ..Question::calm(rules, &readings, NOW)
-        })
+        };
+        let mut heard = Heard::default();
+        let verdict = judge_heard(&question, Some(&mut heard));
+        Judged { stage, verdict, heard }
     };
-    let signs_in = journey.is_some_and(|id| rules.journey(id).attempt.is_some());
-    let verdict = match signs_in {
-        true => {
-            let attempt = judged(Stage::Attempt);
-            let goes_on = matches!(attempt.outcome, Outcome::Cleared(_) | Outcome::Held(Hold::Throttle(_)));
-            // Only a case that says that the password was right goes on to the session that it opens.
-            if goes_on && case.given.authenticated.is_some() {
-                stricter(attempt, judged(Stage::Session))
-            } else {
-                attempt
-            }
-        }
-        false => judged(Stage::Session),
+    if !journey.is_some_and(|id| rules.journey(id).attempt.is_some()) {
+        rehearsal.judged.push(judged(Stage::Session));
+        return rehearsal;
+    }
+    let attempt = judged(Stage::Attempt);
+    let goes_on = matches!(attempt.verdict.outcome, Outcome::Cleared(_) | Outcome::Held(Hold::Throttle(_)));
+    rehearsal.judged.push(attempt);
+    // Only a case that says that the password was right goes on to the session that it opens.
+    if goes_on && case.given.authenticated.is_some() {
+        let session = judged(Stage::Session);
+        // A throttled attempt whose session is simply allowed is still a throttled one.
+        rehearsal.deciding = usize::from(matches!(session.verdict.outcome, Outcome::Held(_)));
+        rehearsal.judged.push(session);
+    }
+    rehearsal
+}
+
+/// The word that comes out of one case, and why.
+pub fn outcome(rules: &RuleSet, case: &Case) -> (&'static str, String) {
+    let rehearsal = of(rules, case);
+    let why = match (&rehearsal.way.stop, rehearsal.deciding()) {
+        (Some(stop), _) => stop.to_string(),
+        (None, Some(judged)) => explain(rules, &rehearsal.posture, rehearsal.way.journey, &judged.verdict),
+        (None, None) => String::new(),
     };
-    (verdict.action, explain(rules, &posture, journey, &verdict))
+    (rehearsal.action(), why)
 }
 
 /// The playbooks of a case, armed as widely as they can be.
@@ -141,14 +151,6 @@ fn armed(case: &Case) -> Posture {
         ramp: None,
     };
     Posture { armed: case.armed.iter().map(|name| armed(name)).collect() }
-}
-
-/// A throttled attempt whose session is simply allowed is still a throttled one.
-fn stricter(attempt: Verdict, session: Verdict) -> Verdict {
-    match session.outcome {
-        Outcome::Cleared(_) => attempt,
-        Outcome::Held(_) => session,
-    }
 }
 
 fn explain(rules: &RuleSet, posture: &Posture, journey: Option<JourneyId>, verdict: &Verdict) -> String {

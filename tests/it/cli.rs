@@ -18,8 +18,9 @@ fn without_a_command_it_says_how_it_is_used_and_ends_with_2() {
     let terminal = Terminal::new();
     let said = terminal.run(&[]);
     assert_eq!(said.code, Some(2));
-    let commands = ["run", "check", "demo", "status", "reload", "rollback"];
-    for command in commands.into_iter().chain(["arm", "confirm", "stand-down", "playbooks", "events", "token"]) {
+    let commands = ["run", "check", "demo", "status", "reload", "rollback", "test", "explain", "init", "schema", "key"];
+    let more = ["arm", "confirm", "stand-down", "playbooks", "events", "token", "completions", "man"];
+    for command in commands.into_iter().chain(more) {
         assert!(said.err.contains(&format!("\n  {command} ")), "{}", said.err);
         let help = terminal.run(&[command, "--help"]);
         assert_eq!(help.code, Some(0));

@@ -53,6 +53,8 @@ const ONE_ROOM: &[(&str, &[&str])] = &[
     ("arc_swap", &["swap"]),
     ("axum", &["control", "demo"]),
     ("clap", &["cli", "main"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("rustls::", &["listen", "upstream", "identity"]),
     ("toml::", &["rules"]),
     ("notify::", &["control"]),
