@@ -82,6 +82,9 @@ pub struct Judgement {
     pub demanded: Vec<Asked>,
     /// What came out.
     pub outcome: &'static str,
+    /// Whether a playbook keeps automation from it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub narrowed: bool,
     /// Whether the request goes on to the upstream (a throttled one does when it is its turn).
     pub goes_on: bool,
     /// What would come out if all that is in shadow were enforced, where that is something else.
@@ -235,6 +238,7 @@ fn judgement(
         ladder: ladder.map(|ladder| ladder.rungs().iter().enumerate().map(step).collect()).unwrap_or_default(),
         demanded: heard.demanded.iter().map(|demanded| asked(rules, posture, demanded, heard.proof)).collect(),
         outcome: verdict.action,
+        narrowed: matches!(verdict.outcome, Outcome::Held(super::decision::Hold::Narrowed)),
         goes_on: matches!(verdict.outcome, Outcome::Cleared(_) | Outcome::Held(super::decision::Hold::Throttle(_))),
         shadow: verdict.shadow,
     }
@@ -289,9 +293,9 @@ fn span(time: std::time::Duration) -> String {
     match seconds {
         _ if time.subsec_millis() > 0 => format!("{}ms", time.as_millis()),
         0 => "0s".to_owned(),
-        _ if seconds % 86_400 == 0 => format!("{}d", seconds / 86_400),
-        _ if seconds % 3600 == 0 => format!("{}h", seconds / 3600),
-        _ if seconds % 60 == 0 => format!("{}m", seconds / 60),
+        _ if seconds.is_multiple_of(86_400) => format!("{}d", seconds / 86_400),
+        _ if seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
+        _ if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
         _ => format!("{seconds}s"),
     }
 }

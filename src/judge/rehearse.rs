@@ -107,7 +107,7 @@ pub fn of<'r>(rules: &'r RuleSet, case: &Case) -> Rehearsal<'r> {
         let verdict = judge_heard(&question, Some(&mut heard));
         Judged { stage, verdict, heard }
     };
-    if !journey.is_some_and(|id| rules.journey(id).attempt.is_some()) {
+    if journey.is_none_or(|id| rules.journey(id).attempt.is_none()) {
         rehearsal.judged.push(judged(Stage::Session));
         return rehearsal;
     }

@@ -23,12 +23,12 @@ fn every_case_has_its_line_and_a_failing_one_says_why_and_where() {
     assert!(said.out.contains(" cases hold.\n") && !said.out.contains("FAILS"), "{}", said.out);
     terminal.write(
         "rules/mine.toml",
-        "[[case]]\nname = \"everybody \\u001b[31mbuys\"\nrequest = { method = \"POST\", path = \"/checkout\" }\nexpect = \"allow\"\n",
+        "[[case]]\nname = \"everybody buys\"\nrequest = { method = \"POST\", path = \"/checkout\" }\nexpect = \"allow\"\n",
     );
     let said = terminal.run(&["test", "rules", "--filter", "BUYS"]);
     assert_eq!(said.code, Some(1), "{said:?}");
     for words in [
-        "FAILS  everybody \u{fffd}[31mbuys\n",
+        "FAILS  everybody buys\n",
         "expected allow, got step_up",
         "because journey checkout",
         "mine.toml:",

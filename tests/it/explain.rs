@@ -166,7 +166,7 @@ fn a_line_of_the_log_is_found_by_what_a_customer_reads_out_and_told_in_words() {
     let upstream = Upstream::shop();
     terminal.rules(&format!("http://{}", upstream.address));
     let gateway = crate::support::program::GATEWAY;
-    terminal.write("rules/gateway.toml", &format!("{gateway}[decisions]\nto = {{ file = \"../decisions.jsonl\" }}\n"));
+    terminal.write("rules/gateway.toml", &format!("{gateway}[decisions]\nto = \"../decisions.jsonl\"\n"));
     let (weir, base) = terminal.start_run();
     let said =
         terminal.shell(&format!("curl -s -X POST -H 'content-type: application/json' -d '{{}}' {base}/checkout"));

@@ -183,9 +183,9 @@ fn request(arguments: &ExplainArguments, method: &str, path: &str) -> anyhow::Re
         };
         say_line(&format!("{document:#}"))?;
     } else {
-        say(&words::text(first, color(&std::io::stdout())))?;
+        say(&words::text(&rules, first, color(&std::io::stdout())))?;
         if let Some(gone) = gone {
-            say(&words::beside(first, gone, &names.join(" and "), color(&std::io::stdout())))?;
+            say(&words::beside(&rules, first, gone, &names.join(" and "), color(&std::io::stdout())))?;
         }
     }
     Ok(ExitCode::SUCCESS)

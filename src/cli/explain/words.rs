@@ -7,9 +7,11 @@ use http::StatusCode;
 use crate::cli::test::printable;
 use crate::gate::notice::Notice;
 use crate::judge::explain::{Asked, Came, Explanation, Judgement, Step};
+use crate::rules::notices::Kind;
+use crate::rules::ruleset::RuleSet;
 
 /// The whole explanation.
-pub fn text(explained: &Explanation, color: bool) -> String {
+pub fn text(rules: &RuleSet, explained: &Explanation, color: bool) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{}\n", strong(&printable(&explained.request), color));
     way(&mut out, explained);
@@ -19,16 +21,16 @@ pub fn text(explained: &Explanation, color: bool) -> String {
     }
     out.push('\n');
     let _ = writeln!(out, "Comes out: {}", strong(explained.outcome, color));
-    if let Some(read) = customer_reads(explained) {
+    if let Some(read) = customer_reads(rules, explained) {
         let _ = writeln!(out, "           {read}");
     }
     out
 }
 
 /// The second outcome, beside the first.
-pub fn beside(as_it_is: &Explanation, gone: &Explanation, names: &str, color: bool) -> String {
+pub fn beside(rules: &RuleSet, as_it_is: &Explanation, gone: &Explanation, names: &str, color: bool) -> String {
     let are = if names.contains(" and ") { "are" } else { "is" };
-    let mut out = format!("\n--- when {names} {are} gone ---\n\n{}\n", text(gone, color));
+    let mut out = format!("\n--- when {names} {are} gone ---\n\n{}\n", text(rules, gone, color));
     let _ = writeln!(out, "{:<26}{}", "as it is", as_it_is.outcome);
     let _ = writeln!(out, "{:<26}{}", format!("when {names} {are} gone"), gone.outcome);
     out
@@ -142,8 +144,8 @@ fn came(step: &Step, confidence: u8) -> String {
     }
 }
 
-/// What the customer is told, where Weir answers itself.
-fn customer_reads(explained: &Explanation) -> Option<String> {
+/// What the customer is told, where Weir answers itself: the law's own words, in its first language.
+fn customer_reads(rules: &RuleSet, explained: &Explanation) -> Option<String> {
     let deciding = explained.judgements.iter().find(|judgement| judgement.decides);
     let notice = match (&explained.stop, deciding) {
         (Some(stop), _) if stop.refusal.is_some() => Notice::refused(StatusCode::from_u16(stop.status).ok()?),
@@ -152,15 +154,21 @@ fn customer_reads(explained: &Explanation) -> Option<String> {
             return Some("passed on to the application".to_owned());
         }
         (None, Some(judgement)) => match judgement.outcome {
-            "step_up" => return Some("browser: to the page of [step_up] (303); app: step-up (401)".to_owned()),
+            "step_up" => return Some("browser: to the page of [step_up] (303); app: step-up (401 or 403)".to_owned()),
             "read_only" => Notice::read_only(None),
             "throttle" => Notice::throttle(1),
             "handoff" => Notice::handoff(None, None),
+            "deny" if judgement.narrowed => Notice::automation_narrowed(),
             "deny" => Notice::denied(),
             _ => return None,
         },
         (None, None) => return None,
     };
-    let turn = if notice.kind == "throttle" { "when it is not this client's turn: " } else { "" };
-    Some(format!("{turn}the customer reads \"{}\" ({}, {})", notice.headline, notice.kind, notice.status.as_u16()))
+    let (id, language) = (rules.notices.choose(None), rules.notices.language(rules.notices.choose(None)));
+    let journey = explained.journey.as_deref().and_then(|name| rules.journey_named(name));
+    let own = journey.and_then(|journey| rules.journey(journey).words.of(id, notice.kind));
+    let words = own.unwrap_or_else(|| language.words(notice.kind));
+    let turn = if notice.kind == Kind::Throttle { "when it is not this client's turn: " } else { "" };
+    let (headline, kind, status) = (&words.headline, notice.kind.problem(), notice.status.as_u16());
+    Some(format!("{turn}the customer reads \"{}\" ({kind}, {status})", printable(headline)))
 }
