@@ -8,11 +8,11 @@ use super::notice::{Audience, Reader};
 use super::own::Own;
 use super::record::Record;
 use super::said::Said;
-use super::streams::{Kind, Streams};
+use super::streams::Opening;
 use super::{Gate, answer, context, learn, limits, step_up, tunnel};
 use crate::judge::decision::Outcome;
 use crate::judge::judge;
-use crate::listen::{Ease, Inflow, Peer};
+use crate::listen::{Inflow, Peer};
 use crate::upstream;
 use crate::upstream::headers::response_headers;
 
@@ -61,8 +61,7 @@ async fn walk(
         return Err(target);
     }
     let asked = asked.map(|asked| asked.at(rules.upstream(context.upstream))).transpose()?.flatten();
-    let talks = inflow.announced().is_none() && upstream::Flow::of(&head.headers).is_some();
-    let ease = talks.then(|| inflow.ease());
+    let opening = Opening::of(&head, &mut inflow);
     let body = context::body::take(inflow, context.reads_fields(&head), gate.shared.whole_body).await?;
     context.read_fields(gate, &head, &body, record)?;
 
@@ -98,16 +97,8 @@ async fn walk(
     unheard.into_iter().for_each(learn::Unheard::heard);
     record.answered();
     charged.answered(prepared, answered.as_ref().ok().map(Response::status));
-    let mut response = answered.map_err(|failure| Own::Fault(failure.into()))?;
-    let flow = response.body_mut().flow();
-    let stay = flow.map(|flow| Streams::enter(gate, context, Kind::Answer(flow))).transpose()?;
-    let mut response = match flow.zip(stay) {
-        None => response.map(Body::Passed),
-        Some((flow, stay)) => {
-            ease.into_iter().for_each(Ease::now);
-            response.map(|answer| Body::open(answer, flow, stay))
-        }
-    };
+    let answer = answered.map_err(|failure| Own::Fault(failure.into()))?;
+    let mut response = opening.pass_on(gate, context, answer)?;
     let said = Said::read(&response_headers(response.headers_mut()));
     learn::from(gate, context, &mut response, said, reader, record)?;
     Ok(response)

@@ -12,16 +12,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context as Task, Waker};
 use std::time::Duration;
 
+use http::{Response, request};
+
 use super::Gate;
+use super::body::Body;
 use super::context::Context;
 use super::own::Own;
 use crate::admission::Full;
 use crate::clock::Moment;
+use crate::listen::{Ease, Inflow};
 use crate::memory::Memory;
 use crate::rules::client::Channel;
 use crate::rules::in_force::InForce;
 use crate::subject::Session;
-use crate::upstream::Flow;
+use crate::upstream::{Answer, Flow};
 
 /// How long one side of a tunnel may leave what it was sent unread, or go on alone after the other has closed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -128,6 +132,37 @@ struct Entry {
     waits_since: Cell<Option<Moment>>,
     ended: Cell<Option<Ended>>,
     waker: RefCell<Option<Waker>>,
+}
+
+/// A request whose answer may stay open.
+#[derive(Debug)]
+pub struct Opening {
+    /// For a request that goes on while its answer does: it is then not hurried.
+    ease: Option<Ease>,
+}
+
+impl Opening {
+    /// What its head tells: a call whose length is not announced goes on while it is answered.
+    pub fn of(head: &request::Parts, inflow: &mut Inflow) -> Self {
+        let talks = inflow.announced().is_none() && Flow::of(&head.headers).is_some();
+        Self { ease: talks.then(|| inflow.ease()) }
+    }
+
+    /// The answer as it is passed on: one that stays open has a place among the streams.
+    ///
+    /// # Errors
+    /// When there are as many as there may be, or a playbook cuts those of this kind.
+    pub fn pass_on(
+        self,
+        gate: &Gate,
+        context: &Context<'_>,
+        mut answer: Response<Answer<Inflow>>,
+    ) -> Result<Response<Body>, Own> {
+        let Some(flow) = answer.body_mut().flow() else { return Ok(answer.map(Body::Passed)) };
+        let stay = Streams::enter(gate, context, Kind::Answer(flow))?;
+        self.ease.into_iter().for_each(Ease::now);
+        Ok(answer.map(|answer| Body::open(answer, flow, stay)))
+    }
 }
 
 /// A stream's hold on its place: while it lives the stream is counted and can be ended.
