@@ -24,7 +24,8 @@
 //! 3. Histories are read from [`memory`]. Nothing is waited for.
 //! 4. [`judge`] turns readings into evidence, evidence into confidence, and confidence with the journey's ladder into a verdict.
 //!    It alone mints the [`judge::decision::Clearance`].
-//! 5. [`admission`] has room, and mints the [`admission::Slot`], or says when to come back.
+//! 5. [`gate::limits`] counts it, and [`admission`] has room and mints the [`admission::Slot`]; or one of them says when to come
+//!    back.
 //! 6. [`upstream::forward`] takes both and the request; or the gate answers itself: one more proof, looking only, a person, no.
 //! 7. [`gate::learn`] turns the upstream's answer into observations. It never delays the answer.
 //! 8. [`gate::record`] leaves one record, whatever happened.
@@ -36,6 +37,13 @@
 //! cases are rehearsed ([`judge::rehearse`]), then [`control::law`] installs it as [`rules::in_force::InForce`]: one value,
 //! swapped whole, the one before kept for a step back. While running, the last good law stands whatever the files say. Law is
 //! swapped, memory is not.
+//!
+//! # A playbook's walk
+//!
+//! A prebuilt incident mode is law like the rest ([`rules::playbook`]), compiled and rehearsed before it is needed. Arming it
+//! ([`control::arming`]) changes the posture ([`rules::posture`]), and with it what is in force: for the next request of every
+//! worker. What it adds ([`rules::effects`]) is only ever more to ask for, and ends by itself on the request path. Then the change
+//! is made safe on the disk, recorded ([`control::audit`]), and answered.
 //!
 //! # What must never happen
 //!
