@@ -93,11 +93,10 @@ impl<'a> Window<'a> {
             let to = floor_char(text, (from + 200).min(last));
             return Some(Self { text: &text[from..to], line, mark: start - from..end.clamp(start, to) - from });
         }
-        Some(Self {
-            text: text[first..last].trim_end_matches('\r'),
-            line,
-            mark: start - first..end.clamp(start, last) - first,
-        })
+        // A mark may begin in the carriage returns that are not shown; it then stands at the end of what is.
+        let shown = text[first..last].trim_end_matches('\r');
+        let within = |at: usize| (at - first).min(shown.len());
+        Some(Self { text: shown, line, mark: within(start)..within(end.clamp(start, last)) })
     }
 }
 
