@@ -5,7 +5,9 @@
     benches/peers.py                                # every case, against both
     benches/peers.py --cases h1,guard --pairs 20    # fewer cases, more certainty
     benches/peers.py --swap                         # p99 before and while the law is swapped every second
+    benches/peers.py --swap --arm                   # the same while a playbook is armed and stood down in turn
     benches/peers.py --count                        # instructions a request, by valgrind: exact, and slow
+    benches/peers.py --count --cases h1,h1+languages,routes10,routes10+armed,routes10+elsewhere,conditions1k
 
 Needs Linux with two cores, Python 3.11, nginx, wrk and h2load; openssl for the certificate; valgrind for --count.
 
@@ -14,6 +16,10 @@ CPU 1. A figure is the CPU time of all the proxy's threads and processes, from t
 that the load generator counted. Both sides of a duel are up at once and are loaded in turn, A B B A, so that both see the same
 machine: what is printed is the median of the ratios and their quartiles. Always look at nginx against itself (--against nginx-b)
 before believing a small difference.
+
+What is written behind a `+` is added to a case, for Weir alone: `limit` (a limit for each value of a header, as `guard` has),
+`nolimit` (`guard` without it), `languages` (two), `profiles` (three apps in the field), `playbooks` (two, none of them armed),
+`armed` (the one that changes the journey asked for), `elsewhere` (the one that changes another journey).
 """
 
 import argparse, http.client, os, re, resource, shlex, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
@@ -29,8 +35,11 @@ CASES = {  # name: (rules, path, TLS, HTTP/2)
     "regex1k": ("regex1k", "/api/v1/items?id=7", False, False),
     "routes10": ("routes10", "/r/0007/items", False, False),
     "routes10k": ("routes10k", "/r/%04d/items", False, False),
+    "conditions10": ("conditions10", "/api/v1/items?id=7", False, False),
+    "conditions1k": ("conditions1k", "/api/v1/items?id=7", False, False),
 }
-ONLY_WEIR = {"routes10", "routes10k"}  # for --count: what ten thousand routes cost more than ten
+ONLY_WEIR = {"routes10", "routes10k", "conditions10", "conditions1k"}  # for --count: what many cost more than few
+EXTRAS = {"limit", "nolimit", "languages", "profiles", "playbooks", "armed", "elsewhere"}
 HEADERS = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
     "Accept": "application/json",
@@ -44,6 +53,46 @@ QUERIES = r"(union\s+select|<script|\.\./)"
 SUFFIXES = r"\.(php|asp|cgi)$"
 SERVICES = [f"/svc/{n:04d}/" for n in range(1000)]
 MISSES = [rf"^/(old|legacy)/{n:04d}/[a-z]+\.(bak|tmp)$" for n in range(1000)]
+
+
+def case_of(name):
+    """A case with what is added to it: (rules, path, TLS, HTTP/2)."""
+    plain, *extras = name.split("+")
+    if plain not in CASES or not EXTRAS.issuperset(extras):
+        sys.exit(f"{name} is no case; there are {', '.join(CASES)}, each with any of {', '.join(sorted(EXTRAS))} behind a +")
+    rules, *rest = CASES[plain]
+    return "+".join([rules, *extras]), *rest
+
+
+def conditions(many):
+    """Conditions of every kind, none of which holds for what the load asks."""
+    kinds = [
+        "{{ path = '/old/{n:04d}/index.html' }}",
+        "{{ path_prefix = '/legacy/{n:04d}/' }}",
+        "{{ path_suffix = '-{n:04d}.bak' }}",
+        "{{ path_matches = '^/(old|legacy)/{n:04d}/[a-z]+\\.(bak|tmp)$' }}",
+        "{{ query_matches = '(?i)debug{n:04d}=(on|true)' }}",
+        "{{ header = {{ name = 'user-agent', matches = '(?i)scraper-{n:04d}/[0-9]+' }} }}",
+        "{{ header = {{ name = 'x-probe-{n:04d}', present = true }} }}",
+        "{{ header = {{ name = 'accept', contains = 'application/x-{n:04d}' }} }}",
+        "{{ address = '10.{a}.{b}.0/24' }}",
+        "{{ all = [{{ method = 'DELETE' }}, {{ not = {{ host = 'shop-{n:04d}.example' }} }}] }}",
+    ]
+    return "".join(f"[[refuse]]\nwhen = {kinds[n % 10].format(n=n, a=n // 250, b=n % 250)}\nstatus = 403\n" for n in range(many))
+
+
+def playbook(name, journey):
+    """Nobody gets above a throttle, where sign-ins fail: armed, it is weighed on every request of the journey and holds none."""
+    return f"""summary = "A playbook of the bench."
+owner = "bench"
+expires = "24h"
+[changes.{journey}]
+at_most = "throttle"
+where = {{ contaminated = true }}
+[notice.en]
+headline = "We are checking more carefully"
+detail = "Everything else works as before."
+"""
 
 
 def free_port():
@@ -105,6 +154,7 @@ def weir_rules(work, name, rules, upstream, http, tls, lines):
     """The same law in Weir's language."""
     home = work / name / "rules"
     home.mkdir(parents=True, exist_ok=True)
+    rules, *extras = rules.split("+")
     (home / "gateway.toml").write_text(f"""
 workers = 1
 admin = "off"
@@ -125,15 +175,33 @@ tls = {{ certificate = "{work}/cert.pem", key = "{work}/key.pem" }}
         for when in regexes + denied:
             law += f"[[refuse]]\nwhen = {when}\nstatus = 403\n"
         law += "[[refuse]]\nwhen = { not = { method = ['GET', 'POST', 'HEAD', 'PUT', 'DELETE'] } }\nstatus = 405\n"
-        law += '[limits.clients]\nkey = "header"\nheader = "x-client-id"\nrate = "1000000/s"\n'
     if rules == "rules1k":
         paths += SERVICES
     if rules == "regex1k":
         law += "".join(f"[[refuse]]\nwhen = {{ path_matches = '{miss}' }}\nstatus = 403\n" for miss in MISSES)
+    if (rules in ("guard", "rules1k", "regex1k") and "nolimit" not in extras) or "limit" in extras:
+        law += '[limits.clients]\nkey = "header"\nheader = "x-client-id"\nrate = "1000000/s"\n'
+    if rules.startswith("conditions"):
+        law += conditions({"conditions10": 10, "conditions1k": 1000}[rules])
+    if "languages" in extras:
+        law += '[languages]\nspeak = ["en", "de"]\n'
+    if "profiles" in extras:
+        for at, app in enumerate(("ShopApp", "ShopTablet", "Kiosk")):
+            law += f'[profiles.app{at}]\napp = {{ name = "{app}", from = "3.2", below = "4.0" }}\nstep_up = 403\nthrottle = 503\n'
+    playbooks = {"playbooks", "armed", "elsewhere"}.intersection(extras)
+    if playbooks:
+        law += '[help.main]\nphone = "+44 20 7946 0000"\ntext = { chat = "https://help.example/chat" }\n'
+        law += ('[journeys.other]\nroutes = ["GET /other"]\nwhen_unknown = "throttle"\n'
+                'ladder = [{ at = 40, do = "allow" }, { at = 0, do = "throttle" }]\n')
+        (home / "playbooks").mkdir(exist_ok=True)
+        for journey in ("look", "other") if rules.startswith("routes") else ("other",):
+            (home / "playbooks" / f"on_{journey}.toml").write_text(playbook(f"on_{journey}", journey))
     if rules.startswith("routes"):
         many = {"routes10": 10, "routes10k": 10_000}[rules]
         routes = ", ".join(f'"GET /r/{n:04d}/items"' for n in range(many))
-        law += f'[journeys.look]\nroutes = [{routes}]\nladder = [{{ at = 0, do = "allow" }}]\n'
+        held = 'when_unknown = "allow"\nladder = [{ at = 1, do = "allow" }, { at = 0, do = "throttle" }]'
+        ladder = held if playbooks else 'ladder = [{ at = 0, do = "allow" }]'
+        law += f"[journeys.look]\nroutes = [{routes}]\n{ladder}\n"
     listed = ", ".join(f'{{ prefix = "{path}", upstream = "up" }}' for path in paths)
     law += f'[[site]]\nhosts = ["127.0.0.1"]\nupstream = "up"\npaths = [{listed}]\n'
     (home / "law.toml").write_text(law)
@@ -158,6 +226,9 @@ class Proxy:
         self.log = work / f"{label}.log"
         self.process = bench.start(command, "0", self.log)
         bench.wait(self.http, self.log)
+        for extra, journey in (("armed", "look"), ("elsewhere", "other")):
+            if extra in rules.split("+"):
+                bench.steer(self, "arm", f"on_{journey}", "--reason", "the bench")
 
     def tree(self):
         found, children = [self.process.pid], {}
@@ -233,8 +304,14 @@ class Bench:
                 time.sleep(0.05)
         sys.exit(f"nothing listens on port {port}:\n{log.read_text()[-2000:]}")
 
+    def steer(self, proxy, *words):
+        """A command to a running Weir, as an operator types it."""
+        socket = proxy.home.parent / "data" / "weir.sock"
+        return subprocess.run([self.a.weir, *words, "--socket", str(socket), "--json"], check=True, capture_output=True, text=True).stdout
+
     def check(self, proxy, rules, path):
         """The rules are really on."""
+        rules = rules.split("+")[0]
         for asked, wanted in [(path.replace("%04d", "0007"), 200)] + ([("/.env", 403)] if rules in ("guard", "rules1k", "regex1k") else []):
             connection = http.client.HTTPConnection("127.0.0.1", proxy.http, timeout=30)
             connection.request("GET", asked)
@@ -244,7 +321,7 @@ class Bench:
                 sys.exit(f"{proxy.name} answers {asked} with {status}, not {wanted}")
 
     def load(self, proxy, case, seconds, script="load"):
-        _, path, tls, h2 = CASES[case]
+        _, path, tls, h2 = case_of(case)
         base = f"https://127.0.0.1:{proxy.tls}" if tls else f"http://127.0.0.1:{proxy.http}"
         if h2:
             fields = [word for key, value in HEADERS.items() for word in ("-H", f"{key}: {value}")]
@@ -267,7 +344,7 @@ class Bench:
         return spent / requests * 1e6, requests / seconds
 
     def duel(self, case, ours, theirs):
-        rules, path, *_ = CASES[case]
+        rules, path, *_ = case_of(case)
         proxies = {name: Proxy(self, name, rules) for name in (ours, theirs)}
         try:
             for proxy in proxies.values():
@@ -287,33 +364,41 @@ class Bench:
               f"{statistics.median(got[ours]):6.1f} us / {statistics.median(got[theirs]):6.1f} us", flush=True)
 
     def swap(self):
-        """p99 at half of saturation, before and while the law is swapped every second."""
-        proxy = Proxy(self, "weir", "guard")
+        """p99 at half of saturation, before and while the law (or what is armed) is swapped every second."""
+        case = "routes10+playbooks" if self.a.arm else "guard"
+        rules, path, *_ = case_of(case)
+        proxy = Proxy(self, "weir", rules)
         try:
-            self.check(proxy, "guard", CASES["guard"][1])
-            self.measure(proxy, "guard", 2)
+            self.check(proxy, rules, path)
+            self.measure(proxy, case, 2)
             for turn in range(self.a.pairs):
                 for swapping in (False, True):
                     swaps = 0
-                    load = subprocess.Popen(["taskset", "-c", "1", *self.load(proxy, "guard", 8, "paced")], stdout=subprocess.PIPE, text=True)
+                    load = subprocess.Popen(["taskset", "-c", "1", *self.load(proxy, case, 8, "paced")], stdout=subprocess.PIPE, text=True)
                     began = time.monotonic()
                     while load.poll() is None:
                         time.sleep(1 - (time.monotonic() - began) % 1)
                         if swapping and load.poll() is None:
                             swaps += 1
+                            if self.a.arm:
+                                on = swaps % 2 == 1
+                                self.steer(proxy, *(["arm", "on_look"] if on else ["stand-down", "on_look", "--now"]), "--reason", "the bench")
+                                continue
                             law = proxy.home / "law.toml"
                             law.with_suffix(".new").write_text(re.sub(r"\n# swap.*", "", law.read_text()) + f"\n# swap {turn} {swaps}\n")
                             law.with_suffix(".new").rename(law)
                     done = re.search(r"DONE (\d+) (\d+) (\d+) (\d+)", load.stdout.read())
                     requests, failed, p50, p99 = map(int, done.groups())
-                    print(f"{'swapping' if swapping else 'at rest':9} {requests:8} requests, {failed} failed, {swaps} swaps, "
+                    if swapping and self.a.arm and swaps % 2 == 1:
+                        self.steer(proxy, "stand-down", "on_look", "--now", "--reason", "the bench")
+                    print(f"{'swapping' if swapping else 'at rest':9} {requests:8} requests, {failed} failed, {swaps} {'armings' if self.a.arm else 'swaps'}, "
                           f"p50 {p50} us, p99 {p99} us", flush=True)
         finally:
             proxy.stop()
 
     def count(self, case, name="weir"):
         """Instructions a request in user space, after a warm-up."""
-        rules, path, tls, h2 = CASES[case]
+        rules, path, tls, h2 = case_of(case)
         out = self.work / f"count-{case}-{name}"
         self.a.under = f"valgrind --tool=callgrind --separate-threads=yes --compress-strings=no --compress-pos=no --callgrind-out-file={out}"
         proxy = Proxy(self, name, rules)
@@ -327,7 +412,7 @@ class Bench:
         # The worker's thread is the one with the most; what watches files beside it is not the request's doing.
         parts = [path for path in self.work.glob(f"{out.name}.1-*") if re.search(r"\ntotals: \d", path.read_text())]
         total = max(int(re.search(r"\ntotals: (\d+)", path.read_text())[1]) for path in parts)
-        print(f"{case:10} {name:10} {total / 2000:8.0f} instructions a request", flush=True)
+        print(f"{case:20} {name:10} {total / 2000:8.0f} instructions a request", flush=True)
 
     def close(self):
         for process in self.running:
@@ -353,6 +438,7 @@ def main():
     parser.add_argument("--rest", type=int, default=6, help="milliseconds that a connection rests before a request, for --swap")
     parser.add_argument("--keep", action="store_true", help="leave the work folder, with what --count found, in place")
     parser.add_argument("--swap", action="store_true")
+    parser.add_argument("--arm", action="store_true", help="with --swap: arm and stand down instead of saving a law")
     parser.add_argument("--count", action="store_true")
     a = parser.parse_args()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -366,9 +452,9 @@ def main():
                 bench.count(case, a.ours)
                 continue
             for theirs in a.against.split(","):
-                if theirs == "floor" and CASES[case][0] != "plain" or theirs == "floor" and CASES[case][2]:
+                if theirs == "floor" and case_of(case)[0] != "plain" or theirs == "floor" and case_of(case)[2]:
                     continue
-                if case in ONLY_WEIR and not theirs.startswith("weir"):
+                if (case in ONLY_WEIR or "+" in case) and not theirs.startswith("weir"):
                     continue
                 bench.duel(case, a.ours, theirs)
     finally:
