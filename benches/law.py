@@ -42,6 +42,13 @@ class Shop(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Upstream(http.server.ThreadingHTTPServer):
+    """Its connections end when Weir's do; that is no error."""
+
+    def handle_error(self, *_):
+        pass
+
+
 class Socket(http.client.HTTPConnection):
     """HTTP over the control socket."""
 
@@ -62,7 +69,7 @@ class Weir:
         self.a, self.work = a, Path(tempfile.mkdtemp(prefix="weir-law-"))
         self.port, self.rules, self.data = free_port(), self.work / "rules", self.work / "data"
         shutil.copytree(HERE.parent / "rules", self.rules)
-        self.shop = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+        self.shop = Upstream(("127.0.0.1", 0), Shop)
         threading.Thread(target=self.shop.serve_forever, daemon=True).start()
         (self.rules / "gateway.toml").write_text(f'admin = "off"\nworkers = 1\n[[listen]]\naddress = "127.0.0.1:{self.port}"\n')
         sites = self.rules / "sites.toml"

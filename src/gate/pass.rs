@@ -86,7 +86,8 @@ async fn walk(
 
     if let Some(asked) = asked {
         let cleared = tunnel::Cleared { peer, head, clearance, slot, reader };
-        let opened = tunnel::open(gate, context, asked, cleared, record).await;
+        // Boxed, so that requests which open none do not carry its state.
+        let opened = Box::pin(tunnel::open(gate, context, asked, cleared, record)).await;
         charged.answered(prepared, opened.as_ref().ok().map(Response::status));
         return opened;
     }

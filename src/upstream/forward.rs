@@ -95,7 +95,8 @@ async fn exchange<S: Streamed>(
         let rested = if stale < STALE { pools.rested(target) } else { None };
         let way = match rested {
             Some(way) => way,
-            None => match pools.connect(target, upstream).await {
+            // Boxed, so that requests which find a connection do not carry what making one needs.
+            None => match Box::pin(pools.connect(target, upstream)).await {
                 Ok(way) => way,
                 Err(failure) => {
                     if upstream.health.is_some() && failure.marks() && pools.reach().bad(&target.mark) {
