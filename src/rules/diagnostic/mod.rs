@@ -4,6 +4,7 @@
 //! A diagnostic never holds more of a file than its place.
 
 pub mod codes;
+mod mask;
 mod render;
 
 pub use render::{render, to_json};

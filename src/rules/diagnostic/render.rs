@@ -2,15 +2,19 @@
 //!
 //! It never shows more than the lines around a problem, and never panics on a span that does not fit its source.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use super::mask::masked;
 use super::{Diagnostic, Severity};
 use crate::rules::source::{Sources, Span};
 
 /// Longest line that is shown whole; above it the place is given without the line.
 const WIDEST: usize = 2_000;
+/// Bytes before what is shown of a longer line in which the key of a value is looked for.
+const BEFORE: usize = 4_000;
 
 /// All problems as text, and one line that counts them. Colours are terminal escapes.
 pub fn render(problems: &[Diagnostic], sources: &Sources, color: bool) -> String {
@@ -74,7 +78,7 @@ fn one_line(text: &str) -> String {
 
 /// The lines of a span, and the span in them.
 struct Window<'a> {
-    text: &'a str,
+    text: Cow<'a, str>,
     line: usize,
     mark: Range<usize>,
 }
@@ -91,12 +95,19 @@ impl<'a> Window<'a> {
         if last - first > WIDEST {
             let from = floor_char(text, start.saturating_sub(100).max(first));
             let to = floor_char(text, (from + 200).min(last));
-            return Some(Self { text: &text[from..to], line, mark: start - from..end.clamp(start, to) - from });
+            // A key that stands before the window still masks its value.
+            let before = floor_char(text, from.saturating_sub(BEFORE).max(first));
+            let shown = match masked(&text[before..to]) {
+                Cow::Borrowed(_) => Cow::Borrowed(&text[from..to]),
+                Cow::Owned(masked) => masked.get(from - before..).unwrap_or_default().to_owned().into(),
+            };
+            return Some(Self { text: shown, line, mark: start - from..end.clamp(start, to) - from });
         }
         // A mark may begin in the carriage returns that are not shown; it then stands at the end of what is.
-        let shown = text[first..last].trim_end_matches('\r');
+        let shown = masked(text[first..last].trim_end_matches('\r'));
         let within = |at: usize| (at - first).min(shown.len());
-        Some(Self { text: shown, line, mark: within(start)..within(end.clamp(start, last)) })
+        let mark = within(start)..within(end.clamp(start, last));
+        Some(Self { text: shown, line, mark })
     }
 }
 
