@@ -15,6 +15,7 @@ use crate::clock::Moment;
 use crate::confidence::Confidence;
 use crate::identity::token::Tokens;
 use crate::memory::Limiter;
+use crate::rules::client::Class;
 use crate::rules::in_force::InForce;
 use crate::rules::limits::Limit;
 use crate::rules::routes::RouteId;
@@ -181,6 +182,7 @@ pub struct Meters {
     confidence: Cells<(), Histogram>,
     upstreams: Cells<(), Histogram>,
     failures: Cells<(), Counter>,
+    classes: [Arc<Counter>; Class::ALL.len()],
     overhead: Arc<Histogram>,
 }
 
@@ -195,6 +197,7 @@ impl Meters {
             confidence: Cells::new(rules.journeys.len()),
             upstreams: Cells::new(rules.upstreams.len()),
             failures: Cells::new(rules.upstreams.len()),
+            classes: Class::ALL.map(|class| telemetry.classes.cell(worker, [class.word()])),
             overhead,
             telemetry,
         }
@@ -209,6 +212,11 @@ impl Meters {
         };
         let place = route.map_or(0, |route| route.index() + 1);
         self.requests.count(place, (index, status.as_u16()), fetch, |cell| cell.observe(seconds));
+    }
+
+    /// Counts a request of a client of this class.
+    pub fn class(&self, class: Class) {
+        self.classes[class as usize].add(1);
     }
 
     /// Counts a decision.

@@ -275,6 +275,7 @@ impl Drop for Record {
         let meters = self.prepared.meters();
         let status = self.status.unwrap_or(CLIENT_GONE);
         meters.request(rules, self.route, &self.method, status, seconds);
+        meters.class(self.class);
         meters.overhead((seconds - self.upstream_time).max(0.0));
         meters.decision(rules, self.journey, self.action);
         if let Some(shadow) = self.shadow {

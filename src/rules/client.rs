@@ -20,6 +20,9 @@ pub enum Class {
 }
 
 impl Class {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Customer, Self::Agent, Self::Partner, Self::Automation];
+
     /// The word in rules, logs and metrics.
     pub const fn word(self) -> &'static str {
         match self {
