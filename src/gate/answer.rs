@@ -14,7 +14,7 @@ use super::prepared::Prepared;
 use super::ratelimit::{self, Policy};
 use super::record::Record;
 use super::{Gate, cors, handoff, read_only, step_up};
-use crate::judge::decision::{Clearance, Hold};
+use crate::judge::decision::{Clearance, Hold, Speaker};
 use crate::rules::ruleset::Site;
 
 /// The id of the request, on every answer.
@@ -24,11 +24,11 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("weir-request-id");
 pub fn hold(
     gate: &Gate,
     context: &Context<'_>,
-    hold: Hold,
+    (hold, speaker): (Hold, Option<Speaker>),
     reader: Reader,
     record: &mut Record,
 ) -> Result<Clearance, Own> {
-    let notice = match hold {
+    let mut notice = match hold {
         Hold::StepUp { level, max_age, lacks } => {
             step_up::notice(gate, context, step_up::Asked { level, max_age, lacks }, reader)
         }
@@ -54,6 +54,8 @@ pub fn hold(
             notice
         }
     };
+    let law = |speaker: Speaker| Some((context.prepared.rules().playbooks.get(speaker.playbook)?, speaker.until));
+    notice.playbook = speaker.and_then(law).map(|(law, until)| (law.words.clone(), until));
     Err(Own::Held(Box::new(notice)))
 }
 

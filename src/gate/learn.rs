@@ -206,7 +206,7 @@ fn sign_in_worked(
         }
         Some(hold @ (Hold::Handoff { .. } | Hold::Deny { .. } | Hold::Narrowed)) => {
             record.action = verdict.action;
-            answer::hold(gate, context, hold, reader, record).map(|_| ())
+            answer::hold(gate, context, (hold, verdict.speaker), reader, record).map(|_| ())
         }
     }
 }

@@ -10,7 +10,7 @@ use super::record::Record;
 use super::said::Said;
 use super::streams::Opening;
 use super::{Gate, answer, context, learn, limits, step_up, tunnel};
-use crate::judge::decision::Outcome;
+use crate::judge::decision::{Outcome, Question};
 use crate::judge::judge;
 use crate::listen::{Inflow, Peer};
 use crate::upstream;
@@ -67,11 +67,13 @@ async fn walk(
 
     let readings = context.readings(gate);
     let away = gate.pools.away(rules.upstream(context.upstream));
-    let verdict = judge(&context.question(&readings, away));
+    // What goes on in another protocol is more than looking.
+    let question = context.question(&readings, away);
+    let verdict = judge(&Question { safe_method: question.safe_method && asked.is_none(), ..question });
     record.judged(&verdict);
     let clearance = match verdict.outcome {
         Outcome::Cleared(clearance) => clearance,
-        Outcome::Held(hold) => answer::hold(gate, context, hold, reader, record)?,
+        Outcome::Held(hold) => answer::hold(gate, context, (hold, verdict.speaker), reader, record)?,
     };
     let charged = limits::charge(gate, context, &head, record)?;
     let law = rules.upstream(context.upstream);

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::armed;
+use super::armed::{self, Asked};
 use super::demanded::{Demand, Heard, Origin};
 use super::score::{Scored, score};
 use super::signals::Readings;
@@ -32,6 +32,18 @@ pub struct Verdict {
     pub shadow: Option<&'static str>,
     /// The armed playbooks that asked something of it. None of them is in shadow.
     pub playbooks: Playbooks,
+    /// Which of them speaks to the customer who is held back.
+    pub speaker: Option<Speaker>,
+}
+
+/// The armed playbook whose words a customer reads: of those that have words, the one that asks for the most; of equals the one
+/// that was armed first. One that asks for less than what is done does not speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Speaker {
+    /// Its place in `RuleSet::playbooks`.
+    pub playbook: usize,
+    /// When it ends, as things stand.
+    pub until: Moment,
 }
 
 /// Whether a request goes on.
@@ -101,6 +113,20 @@ pub enum Hold {
     },
     /// A playbook says what automation may still do, and this is not among it.
     Narrowed,
+}
+
+impl Hold {
+    /// How strict it is for a customer, as [`Action::strictness`] says; none for automation that is narrowed.
+    pub(super) const fn strictness(&self) -> Option<u8> {
+        match self {
+            Self::Throttle(_) => Some(1),
+            Self::StepUp { .. } => Some(3),
+            Self::ReadOnly => Some(Action::ReadOnly.strictness()),
+            Self::Handoff { .. } => Some(5),
+            Self::Deny { .. } => Some(6),
+            Self::Narrowed => None,
+        }
+    }
 }
 
 /// What a proof is short of.
@@ -181,12 +207,16 @@ pub fn judge(question: &Question<'_>) -> Verdict {
 
 /// The same, while somebody listens to what is asked, and by what.
 pub fn judge_heard(question: &Question<'_>, heard: Option<&mut Heard>) -> Verdict {
-    let Weighed { scored, reached, demands, proof, playbooks } = weigh(question, false, heard);
+    let Weighed { scored, reached, demands, proof, asked } = weigh(question, false, heard);
     let (action, outcome) = demands.settle(question, proof);
+    let speaker = match &outcome {
+        Outcome::Held(hold) => asked.speaker(hold),
+        Outcome::Cleared(_) => None,
+    };
     let trial = question.effects.some_in_shadow()
         || question.journey.is_some_and(|id| question.rules.journey(id).in_shadow.is_some());
     let shadow = if trial { would_be(question).filter(|word| *word != action) } else { None };
-    Verdict { scored, reached, action, outcome, shadow, playbooks }
+    Verdict { scored, reached, action, outcome, shadow, playbooks: asked.playbooks, speaker }
 }
 
 /// What would be done if all that is in shadow were enforced.
@@ -202,15 +232,15 @@ struct Weighed<'h> {
     reached: Option<usize>,
     demands: Demands<'h>,
     proof: Option<Proof>,
-    playbooks: Playbooks,
+    asked: Asked,
 }
 
 /// Gathers what is demanded; in a trial as if everything in shadow were enforced.
 fn weigh<'h>(question: &Question<'_>, trial: bool, heard: Option<&'h mut Heard>) -> Weighed<'h> {
-    let mut playbooks = Playbooks::default();
+    let mut asked = Asked::default();
     let armed = !question.effects.is_empty();
     let doubtful;
-    let readings = match armed.then(|| armed::distrusted(question, trial, &mut playbooks)) {
+    let readings = match armed.then(|| armed::distrusted(question, trial, &mut asked)) {
         Some(families) if !families.is_empty() => {
             doubtful = question.readings.doubting(families);
             &doubtful
@@ -225,7 +255,7 @@ fn weigh<'h>(question: &Question<'_>, trial: bool, heard: Option<&'h mut Heard>)
         ask(question, &score(question.readings, question.stage, question.now), trial, &mut demands);
     }
     if armed {
-        armed::add(question, trial, &scored, readings, &mut demands, &mut playbooks);
+        armed::add(question, trial, &scored, readings, &mut demands, &mut asked);
     }
     let proof = match question.stage {
         Stage::Attempt => None,
@@ -234,7 +264,7 @@ fn weigh<'h>(question: &Question<'_>, trial: bool, heard: Option<&'h mut Heard>)
     if let Some(heard) = &mut demands.heard {
         heard.proof = proof;
     }
-    Weighed { scored, reached, demands, proof, playbooks }
+    Weighed { scored, reached, demands, proof, asked }
 }
 
 /// What the journey itself demands, and which rung was reached.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::Channels;
+use super::notices::PlaybookWords;
 use super::ruleset::{Action, JourneyId, UpstreamId};
 use crate::confidence::Family;
 
@@ -48,21 +49,10 @@ pub struct Playbook {
     pub stand_down: StandDown,
     /// Logged and never enforced, whatever is said when it is armed.
     pub shadow: bool,
-    /// What customers read first, by language.
-    pub words: Vec<Words>,
+    /// What customers read who are held back by it; shared with the notices that say it.
+    pub words: Arc<PlaybookWords>,
     /// What agents say and do.
     pub desk: Desk,
-}
-
-/// What customers read first while a playbook holds, in one language.
-#[derive(Debug, Clone)]
-pub struct Words {
-    /// The language, as in the rule file.
-    pub language: Box<str>,
-    /// One line.
-    pub headline: Box<str>,
-    /// What it means for them.
-    pub detail: Option<Box<str>>,
 }
 
 /// What a playbook changes on one journey.

@@ -60,11 +60,11 @@ fn rig() -> Rig {
     Rig::start(OPEN, Upstream::shop(), FILES, |_| {})
 }
 
-fn ann() -> Who {
+pub fn ann() -> Who {
     Who { name: "ann".into(), role: Role::Operator, how: "a test".into() }
 }
 
-fn because(reason: &str) -> Ask {
+pub fn because(reason: &str) -> Ask {
     Ask { reason: reason.to_owned(), ..Ask::default() }
 }
 
@@ -73,11 +73,11 @@ fn minutes(minutes: u64) -> Duration {
 }
 
 /// Arms and gives what became of it.
-fn arm(rig: &Rig, name: &str, ask: &Ask) -> Result<u64, Refusal> {
+pub fn arm(rig: &Rig, name: &str, ask: &Ask) -> Result<u64, Refusal> {
     rig.weir().law.arm(name, ask, By { who: &ann(), expect: None }).map(|changed| changed.generation)
 }
 
-fn stand_down(rig: &Rig, name: &str, at_once: bool) -> Result<u64, Refusal> {
+pub fn stand_down(rig: &Rig, name: &str, at_once: bool) -> Result<u64, Refusal> {
     let law = &rig.weir().law;
     law.stand_down(name, "over", at_once, By { who: &ann(), expect: None }).map(|changed| changed.generation)
 }

@@ -36,11 +36,11 @@ fn hex(key: &str) -> String {
     digest(&SHA256, key.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn keys(named: &[(&str, &str)]) -> String {
+pub fn keys(named: &[(&str, &str)]) -> String {
     named.iter().map(|(name, key)| format!("[[key]]\nname = \"{name}\"\nsha256 = \"{}\"\n", hex(key))).collect()
 }
 
-fn identity(lines: &str) -> String {
+pub fn identity(lines: &str) -> String {
     let (_, ground) = GROUND.iter().find(|(name, _)| *name == "identity.toml").unwrap();
     ground.replace("[identity]\n", &format!("[identity]\n{lines}\n"))
 }

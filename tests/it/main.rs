@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what must hold by panicking")]
 
 mod actions;
+mod armed;
 mod arming;
 mod audit;
 mod classes;

@@ -37,9 +37,9 @@ ladder = [{ at = 0, do = "handoff", to = "main" }]
 when_unknown = "handoff"
 "#;
 
-type Socket = WebSocketStream<Box<dyn Both>>;
+pub type Socket = WebSocketStream<Box<dyn Both>>;
 
-async fn rig(files: &[(&str, &str)]) -> (Rig, Live) {
+pub async fn rig(files: &[(&str, &str)]) -> (Rig, Live) {
     let live = Live::start().await;
     let rig = Rig::start(JOURNEYS, Upstream::shop(), files, |options| {
         options.servers = Some(vec![server(live.address)]);
@@ -47,12 +47,12 @@ async fn rig(files: &[(&str, &str)]) -> (Rig, Live) {
     (rig, live)
 }
 
-fn ways(rig: &Rig) -> [Client; 3] {
+pub fn ways(rig: &Rig) -> [Client; 3] {
     [rig.clear_client(), rig.client(Protocol::H1), rig.client(Protocol::H2)]
 }
 
 /// Opens a web socket; or gives the status, head and body of the answer that it got instead.
-async fn open(
+pub async fn open(
     client: &Client,
     path: &str,
     cookie: &str,
@@ -112,13 +112,13 @@ async fn extended(
     Ok((headers, WebSocketStream::from_raw_socket(io, Role::Client, None).await))
 }
 
-async fn echoes(socket: &mut Socket, text: &str) {
+pub async fn echoes(socket: &mut Socket, text: &str) {
     socket.send(Message::text(text)).await.unwrap();
     assert_eq!(socket.next().await.unwrap().unwrap().to_text().unwrap(), text);
 }
 
 /// Reads until the other end is gone, however it goes.
-async fn is_over(socket: &mut Socket) {
+pub async fn is_over(socket: &mut Socket) {
     while let Some(Ok(_)) = socket.next().await {}
 }
 

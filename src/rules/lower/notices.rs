@@ -254,9 +254,9 @@ impl<'f> Lower<'f> {
     }
 
     /// The words of a playbook: in every spoken language, or in none. Those of a language that lacks them are reported.
-    #[allow(dead_code, reason = "playbooks are lowered beside this")]
-    pub(super) fn playbook_words(&mut self, field: &Field<Named<WordsFile>>, place: Span) -> PlaybookWords {
+    pub(super) fn playbook_words(&mut self, field: &Field<Named<WordsFile>>) -> PlaybookWords {
         let Some(named) = field.given() else { return PlaybookWords::default() };
+        let place = named.all.first().map(|(name, _)| name.span).unwrap_or_default();
         let mut own: Vec<Option<Words>> = self.languages.iter().map(|_| None).collect();
         let mut torn = false;
         for (name, file) in &named.all {

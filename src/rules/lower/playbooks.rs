@@ -8,7 +8,7 @@ use crate::confidence::Family;
 use crate::rules::client::{Channel, Channels};
 use crate::rules::diagnostic::{Diagnostic, codes};
 use crate::rules::playbook::{
-    Calm, Change, Desk, Families, LONGEST, MOST, Playbook, StandDown, Then, Threshold, Trigger, Watch, Words,
+    Calm, Change, Desk, Families, LONGEST, MOST, Playbook, StandDown, Then, Threshold, Trigger, Watch,
 };
 use crate::rules::ruleset::{Action, Journey, JourneyId, Ladder, UpstreamId};
 use crate::rules::source::Span;
@@ -108,7 +108,7 @@ impl Lower<'_> {
             },
             stand_down: stand_down?,
             shadow: file.mode.given()?.value == ModeWord::Shadow,
-            words: words(file),
+            words: self.playbook_words(&file.notice).into(),
             desk: self.desk(file.desk.given())?,
         };
         self.changes_something(&playbook, name.span);
@@ -363,20 +363,6 @@ impl Lower<'_> {
             self.error(problem.help(help));
         }
     }
-}
-
-fn words(file: &PlaybookFile) -> Vec<Words> {
-    let all = file.notice.given().map_or(&[][..], |named| &named.all);
-    all.iter()
-        .filter_map(|(language, words)| {
-            let words = words.as_ref()?;
-            Some(Words {
-                language: language.value.clone(),
-                headline: words.headline.given()?.value.clone(),
-                detail: words.detail.given().map(|text| text.value.clone()),
-            })
-        })
-        .collect()
 }
 
 /// The channel of a word.

@@ -137,6 +137,11 @@ impl PlaybookWords {
     pub fn of(&self, language: LanguageId) -> Option<&Words> {
         self.0.get(language.index())
     }
+
+    /// Whether nothing is said, so that the words for all stand.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// Everything that customers are told: the spoken languages, and the operators' templates.

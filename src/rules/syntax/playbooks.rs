@@ -8,6 +8,7 @@ use toml::de::DeValue;
 
 use super::files::{ActionWord, CaseFile, Text};
 use super::forms::{Many, Named};
+use super::notices::WordsFile;
 use super::table::{Form, Said, Shape, Value, Walk, table, words};
 use super::written::short;
 use crate::rules::diagnostic::{Diagnostic, codes};
@@ -36,7 +37,7 @@ table! {
         signals: DistrustFile = optional;
         /// How it ends.
         stand_down: StandDownFile = optional;
-        /// The words that customers read, by language.
+        /// What customers read who are held back by it, in every spoken language. May hold `{until}`: when it ends as things stand.
         notice: Named<WordsFile> = optional;
         /// What agents say and do.
         desk: DeskFile = optional;
@@ -170,16 +171,6 @@ table! {
         at_most: Said<Threshold> = required;
         /// For how long.
         during: Said<Duration> = default("\"10m\"");
-    }
-}
-
-table! {
-    /// What a customer reads first while the playbook holds.
-    WordsFile("words") {
-        /// One line.
-        headline: Text = required;
-        /// What it means for them.
-        detail: Text = optional;
     }
 }
 
