@@ -31,8 +31,8 @@ use crate::telemetry::Telemetry;
   weir arm bot_abuse --shadow --reason \"trying it out\"     # logs both outcomes, changes nothing
   weir arm bot_abuse --confirm-within 5m --reason \"...\"    # ends by itself unless confirmed
 
-It is in force for the next request, and it ends by itself. Arming what is armed makes it last longer or reach
-further, never less.
+It is in force for the next request, and it ends by itself. Arming what is armed makes it
+last longer or reach further, never less.
 Exit codes: 0 armed, 1 it was not, 2 the command line is wrong")]
 pub(super) struct ArmArguments {
     /// The playbook
@@ -74,7 +74,8 @@ pub(super) struct ConfirmArguments {
   weir stand-down credential_stuffing --now --reason \"it hits customers\"
   weir stand-down credential_stuffing --offline /var/lib/weir --reason \"Weir does not start\"
 
-Full service comes back gradually, as the playbook says; with --now at once. Its triggers are silent for a while.
+Full service comes back gradually, as the playbook says; with --now at once. Its triggers are
+silent for a while.
 Exit codes: 0 it is ending or has ended, 1 it was not armed, 2 the command line is wrong")]
 pub(super) struct StandDownArguments {
     /// The playbook
@@ -95,7 +96,7 @@ pub(super) struct StandDownArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   weir playbooks
-  weir playbooks credential_stuffing     # what it changes, journey by journey, and what the desk says
+  weir playbooks credential_stuffing     # what it changes, and what the desk says
 
 Exit codes: 0 Weir answered, 1 it did not or there is no such playbook, 2 the command line is wrong")]
 pub(super) struct PlaybooksArguments {
@@ -149,7 +150,7 @@ fn changed(arguments: &SteerArguments, path: &str, body: &Value, name: &str) -> 
     finish(arguments, &told, |document| {
         let mut out = match &document["armed"] {
             Value::Null => format!("{name} is not armed any more. Customers are served as the rules say.\n"),
-            armed => format!("{}.\n", armed_words(armed)),
+            armed => format!("{}\n", armed_words(armed).join("\n  ")),
         };
         if let Some(fault) = document["disk_fault"].as_str() {
             let _ = writeln!(
@@ -161,8 +162,8 @@ fn changed(arguments: &SteerArguments, path: &str, body: &Value, name: &str) -> 
     })
 }
 
-/// An armed playbook in one line.
-pub(super) fn armed_words(armed: &Value) -> String {
+/// An armed playbook: how long it lasts, then what is special about it, then who armed it and why; a line each.
+pub(super) fn armed_words(armed: &Value) -> Vec<String> {
     let text = |name: &str| armed[name].as_str().unwrap_or_default();
     let left = armed["seconds_left"].as_u64().unwrap_or(0);
     let left = match (left / 3600, left / 60 % 60, left % 60) {
@@ -170,28 +171,37 @@ pub(super) fn armed_words(armed: &Value) -> String {
         (0, minutes, seconds) => format!("{minutes}m {seconds}s"),
         (hours, minutes, _) => format!("{hours}h {minutes}m"),
     };
-    let mut out = format!("{} until {} ({left} left)", text("playbook"), text("until"));
+    let mut out = vec![format!("{}, {left} left (until {})", text("playbook"), second(text("until")))];
+    if armed["confirm_by"].is_string() {
+        out.push(format!("UNCONFIRMED: it ends then, unless you run  weir confirm {}", text("playbook")));
+    }
     if armed["shadow"] == true {
-        out += ", in shadow: nothing is enforced";
+        out.push("in shadow: nothing is enforced".to_owned());
     }
     if armed["standing_down"].is_object() {
-        let _ = write!(out, ", standing down: full service from confidence {}", armed["standing_down"]["in_full_from"]);
-    }
-    if let Some(by) = armed["confirm_by"].as_str() {
-        let _ = write!(out, ", UNCONFIRMED: ends at {by} unless you `weir confirm {}`", text("playbook"));
+        let from = &armed["standing_down"]["in_full_from"];
+        out.push(format!("standing down: customers from confidence {from} up are served in full, the others soon"));
     }
     let words = |name: &str| {
         let each = armed[name].as_array().into_iter().flatten().filter_map(Value::as_str);
         each.collect::<Vec<_>>().join(", ")
     };
     if armed["journeys"].as_array().is_some_and(|names| !names.is_empty()) {
-        let _ = write!(out, ", only {}", words("journeys"));
+        out.push(format!("only the journeys {}", words("journeys")));
     }
     if armed["channels"].as_array().is_some_and(|names| names.len() < 4) {
-        let _ = write!(out, ", only {}", words("channels"));
+        out.push(format!("only the channels {}", words("channels")));
     }
-    let _ = write!(out, "; by {}: {}", text("by"), text("reason"));
+    out.push(format!("by {}: {}", text("by"), text("reason")));
     out
+}
+
+/// A moment, to the second: nobody reads a clock more closely.
+pub(super) fn second(moment: &str) -> String {
+    match moment.split_once('.') {
+        Some((whole, part)) if part.ends_with('Z') => format!("{whole}Z"),
+        _ => moment.to_owned(),
+    }
 }
 
 pub(super) fn playbooks(arguments: &PlaybooksArguments) -> anyhow::Result<ExitCode> {
@@ -230,7 +240,7 @@ fn whole(document: &Value) -> String {
         text("ramp")
     );
     if document["armed"].is_object() {
-        let _ = writeln!(out, "ARMED: {}", armed_words(&document["armed"]));
+        let _ = writeln!(out, "ARMED: {}", armed_words(&document["armed"]).join("\n  "));
     }
     let words = |value: &Value| {
         let each = value.as_array().into_iter().flatten().filter_map(Value::as_str);

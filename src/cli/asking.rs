@@ -39,10 +39,18 @@ impl Told {
     pub fn refusal(&self) -> String {
         let detail = self.document["detail"].as_str().map_or_else(|| self.status.to_string(), str::to_owned);
         match self.document["help"].as_str() {
-            Some(help) => format!("{detail}.\nhelp: {help}"),
-            None => format!("{detail}."),
+            Some(help) => format!("{}\nhelp: {help}", ended(detail)),
+            None => ended(detail),
         }
     }
+}
+
+/// A sentence with its full stop; a question has its mark already.
+fn ended(mut sentence: String) -> String {
+    if !sentence.ends_with(['.', '?', '!']) {
+        sentence.push('.');
+    }
+    sentence
 }
 
 /// Asks and reads the whole answer.
@@ -146,12 +154,23 @@ async fn send(
     let server = demo::server(url).map_err(|why| anyhow!("--url {url}: {why}"))?;
     let file = arguments.token_file.as_deref().ok_or_else(|| anyhow!("--url needs --token-file FILE"))?;
     let token = std::fs::read_to_string(file).with_context(|| format!("the token in {}", file.display()))?;
-    let stream = connect_to(&server, arguments.ca.as_deref(), CONNECT)
-        .await
-        .map_err(|failure| anyhow!("no Weir answers at {url}: {failure}"))?;
+    let stream = connect_to(&server, arguments.ca.as_deref(), CONNECT).await.map_err(|failure| {
+        let failure = failure.to_string();
+        let way = match failure.contains("UnknownIssuer") {
+            true => "\nhelp: --ca FILE names the authority that signed it, or the certificate itself",
+            false => "",
+        };
+        anyhow!("no Weir answers at {url}: {failure}{way}")
+    })?;
     let host = format!("{}:{}", server.host, server.port);
     let wanted = wanted.header(header::HOST, host).header(header::AUTHORIZATION, format!("Bearer {}", token.trim()));
-    exchange(stream, wanted.body(body)?).await
+    let way = match server.tls {
+        true => "is this the address in [control]?",
+        false => "a door with a certificate wants https://",
+    };
+    exchange(stream, wanted.body(body)?)
+        .await
+        .with_context(|| format!("what answers at {url} is no Weir's control; {way}"))
 }
 
 #[allow(clippy::disallowed_methods, reason = "it ends with the command's own runtime")]

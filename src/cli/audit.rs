@@ -12,6 +12,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::SteerArguments;
+use super::arm::second;
 use super::asking;
 use super::say::say_line;
 use crate::control::api::tokens::mint;
@@ -87,6 +88,7 @@ The token is shown once. gateway.toml holds its SHA-256 only.
 Exit codes: 0 it was made, 1 it was not, 2 the command line is wrong")]
 pub(super) struct TokenArguments {
     /// Whose it is, as the audit record will have it
+    #[arg(value_parser = super::key::name)]
     name: String,
     /// What they may
     #[arg(long, value_enum)]
@@ -174,15 +176,42 @@ fn show(line: &str, as_json: bool) -> anyhow::Result<()> {
         why => format!(": {why}"),
     };
     say_line(&format!(
-        "{:>6} {} {} ({}) {} {}{why}",
-        document["seq"],
-        text(&document["time"]),
+        "{:>6} {} {} ({}) {} {}{}{why}",
+        document["seq"].to_string(),
+        second(&text(&document["time"])),
         text(&who["name"]),
         text(&who["role"]),
         text(&document["what"]),
         text(&document["target"]),
+        became(&document["before"], &document["after"]),
     ))?;
     Ok(())
+}
+
+/// What a change made of what was there, in a few words: which rules took the place of which, or how a playbook is armed now.
+fn became(before: &Value, after: &Value) -> String {
+    let text = |value: &Value| clean(value.as_str().unwrap_or_default());
+    let list = |value: &Value| value.as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(", ");
+    let (old, new) = (text(&before["fingerprint"]), text(&after["fingerprint"]));
+    if !new.is_empty() && new != old {
+        return format!(" ({old} -> {new})");
+    }
+    if !after["playbook"].is_string() {
+        return String::new();
+    }
+    let mut said = vec![format!("until {}", second(&text(&after["until"])))];
+    if after["shadow"] == true {
+        said.push("in shadow".to_owned());
+    }
+    if after["confirm_by"].is_string() {
+        said.push("unconfirmed".to_owned());
+    }
+    for (names, all) in [("journeys", usize::MAX), ("channels", 4)] {
+        if after[names].as_array().is_some_and(|names| !names.is_empty() && names.len() < all) {
+            said.push(format!("only {}", list(&after[names])));
+        }
+    }
+    format!(" ({})", said.join("; "))
 }
 
 fn whole(arguments: &VerifyArguments) -> anyhow::Result<ExitCode> {
@@ -222,7 +251,7 @@ pub(super) fn events(arguments: &EventsArguments) -> anyhow::Result<ExitCode> {
             let said: Value = serde_json::from_str(data.trim()).unwrap_or_default();
             let text = match as_json {
                 true => json!({ "event": kind, "said": said }).to_string(),
-                false => format!("{kind:<9} {}", clean(&said.to_string())),
+                false => format!("{kind:<9} {}", pairs(&said)),
             };
             if let Err(error) = say_line(&text) {
                 failed = Some(error);
@@ -237,6 +266,20 @@ pub(super) fn events(arguments: &EventsArguments) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// What an event says, as names with values; what it does not say is left out.
+fn pairs(said: &Value) -> String {
+    let Some(all) = said.as_object() else { return clean(&said.to_string()) };
+    let pair = |(name, value): (&String, &Value)| match value {
+        Value::Null => None,
+        Value::String(text) => Some(format!("{name}={}", clean(text))),
+        Value::Object(_) if value["until"].is_string() => {
+            Some(format!("until={}", second(value["until"].as_str().unwrap_or_default())))
+        }
+        other => Some(format!("{name}={}", clean(&other.to_string()))),
+    };
+    all.iter().filter_map(pair).collect::<Vec<_>>().join(" ")
+}
+
 pub(super) fn token(arguments: &TokenArguments) -> anyhow::Result<ExitCode> {
     let (token, sha256) = mint().map_err(|_| anyhow!("this system gives no randomness"))?;
     let role = match arguments.role {
@@ -244,7 +287,7 @@ pub(super) fn token(arguments: &TokenArguments) -> anyhow::Result<ExitCode> {
         TokenRole::Agent => "agent",
         TokenRole::Viewer => "viewer",
     };
-    let name = clean(&arguments.name).replace(['"', '\\'], "");
+    let name = &arguments.name;
     let line = format!("{{ name = \"{name}\", role = \"{role}\", sha256 = \"{sha256}\" }}");
     if arguments.json {
         let document = json!({ "name": name, "role": role, "token": token, "sha256": sha256, "line": line });

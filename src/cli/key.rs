@@ -47,7 +47,7 @@ impl MachineClass {
     }
 }
 
-fn name(written: &str) -> Result<String, String> {
+pub(super) fn name(written: &str) -> Result<String, String> {
     let fits = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-' || letter == '_';
     match written.len() {
         1..=64 if written.chars().all(fits) => Ok(written.to_owned()),

@@ -121,7 +121,9 @@ enum Command {
 #[command(after_help = "Examples:
   weir run --rules /etc/weir/rules
   weir run --rules rules --log warn
-Rule files are watched: save one and it is in force for the next request. SIGHUP reads them again at once.
+
+Rule files are watched: save one and it is in force for the next request. SIGHUP reads them
+again at once.
 SIGTERM and Ctrl-C finish the requests in flight, then stop.")]
 struct RunArguments {
     /// The directory of rule files

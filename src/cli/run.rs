@@ -65,5 +65,8 @@ fn announce(weir: &Weir) {
         tracing::info!(%admin, "metrics and health");
     }
     tracing::info!(socket = %weir.socket.display(), "control");
+    if let Some(address) = weir.steering {
+        tracing::info!(%address, "control over TCP, with a token");
+    }
     tracing::info!(generation = law.generation, fingerprint = law.fingerprint, rules = %law.rules.display(), "in force");
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use http::Method;
 use serde_json::{Value, json};
 
+use super::arm::second;
 use super::asking::{self, Told};
 use super::say::{say, say_line};
 use super::{ReloadArguments, RollbackArguments, SteerArguments};
@@ -107,6 +108,9 @@ fn table(document: &Value) -> String {
     if let Some(admin) = places["admin"].as_str() {
         row("metrics", format!("http://{admin}/metrics"));
     }
+    if let Some(door) = places["control"].as_str() {
+        row("control", format!("{door}, with a token"));
+    }
     row("in force", format!("generation {}, {}", law["generation"], text(&law["fingerprint"])));
     row("since", text(&law["installed"]));
     let files = match (law["files_in_force"] == true, law["last"]["outcome"].as_str()) {
@@ -118,9 +122,17 @@ fn table(document: &Value) -> String {
             };
             format!("REFUSED, {errors}: run weir check {}", text(&law["rules"]))
         }
-        (false, _) => "not in force (rolled back)".to_owned(),
+        (false, Some("cases_failed")) => {
+            format!("NOT IN FORCE, cases do not hold: run weir test {}", text(&law["rules"]))
+        }
+        (false, Some("lacks_armed")) => "NOT IN FORCE: they lack a playbook that is armed".to_owned(),
+        (false, Some("rolled_back")) => "not in force (rolled back)".to_owned(),
+        (false, _) => "not in force: weir reload says why".to_owned(),
     };
     row("files", format!("{}: {files}", text(&law["rules"])));
+    if law["despite_cases"] == true {
+        row("cases", format!("NOT ALL HOLD, let in despite them: run weir test {}", text(&law["rules"])));
+    }
     if law["restart_needed"] == true {
         row("settings", "gateway.toml has CHANGED: taken up at the next restart".to_owned());
     }
@@ -145,14 +157,19 @@ fn table(document: &Value) -> String {
 fn posture(row: &mut impl FnMut(&str, String), document: &Value) {
     let list = |name: &str| document[name].as_array().cloned().unwrap_or_default();
     for armed in list("posture") {
-        row("armed", super::arm::armed_words(&armed));
+        for (at, line) in super::arm::armed_words(&armed).into_iter().enumerate() {
+            row(if at == 0 { "armed" } else { "" }, line);
+        }
     }
     for proposal in list("proposals") {
         row("PROPOSED", format!("{}: {}", text(&proposal["playbook"]), text(&proposal["because"])));
         row("", text(&proposal["command"]));
     }
     for quiet in list("silenced") {
-        row("silenced", format!("the triggers of {} until {}", text(&quiet["playbook"]), text(&quiet["until"])));
+        row(
+            "silenced",
+            format!("the triggers of {} until {}", text(&quiet["playbook"]), second(&text(&quiet["until"]))),
+        );
     }
     let disk = &document["disk"];
     for (what, good, fault) in

@@ -65,7 +65,10 @@ impl Law {
     /// When it is not armed or waits for nobody.
     pub fn confirm(&self, name: &str, by: By<'_>) -> Result<Changed, Refusal> {
         let note = Note { what: "confirm", name, why: "" };
-        self.change(by, &note, |in_force, _, now| posture::confirm(&in_force.posture, name, now))
+        self.change(by, &note, |in_force, _, now| {
+            posture::confirm(&in_force.posture, name, now)
+                .map_err(|refusal| posture::or_unknown(refusal, &in_force.rules, name))
+        })
     }
 
     /// Ends a playbook: on its way back, or at once. A person's word also silences its triggers for a while, so that the machine
@@ -78,7 +81,8 @@ impl Law {
         self.change(by, &note, |in_force, state, now| {
             let playbook = in_force.rules.playbooks.iter().find(|playbook| &*playbook.name == name);
             let ramp = playbook.filter(|_| !at_once).map_or(Duration::ZERO, |playbook| playbook.stand_down.ramp);
-            let next = posture::stand_down(&in_force.posture, name, ramp, now)?;
+            let next = posture::stand_down(&in_force.posture, name, ramp, now)
+                .map_err(|refusal| posture::or_unknown(refusal, &in_force.rules, name))?;
             if let Some(playbook) =
                 playbook.filter(|playbook| by.who.role != Role::Weir && !playbook.triggers.is_empty())
             {

@@ -87,6 +87,14 @@ pub fn playbook<'r>(rules: &'r RuleSet, name: &str) -> Result<&'r Playbook, Refu
     })
 }
 
+/// What is not armed may not be a playbook at all: then that is said, with the one that was probably meant.
+pub fn or_unknown(refusal: Refusal, rules: &RuleSet, name: &str) -> Refusal {
+    match refusal {
+        Refusal::NotArmed(_) => playbook(rules, name).err().unwrap_or(refusal),
+        other => other,
+    }
+}
+
 /// Arms a playbook, or changes how it is armed.
 ///
 /// # Errors

@@ -179,8 +179,9 @@ fn limits(rules: &RuleSet, journey: Option<JourneyId>) -> Vec<String> {
     let met = rules.limits.of(journey).iter().filter_map(|at| rules.limits.all().get(usize::from(*at)));
     met.map(|limit| {
         let shadow = if limit.shadow { ", in shadow" } else { "" };
+        let counts = if limit.counts.is_some() { ", by the answer" } else { "" };
         let (rate, key) = (limit.rate, limit.key.word());
-        format!("{} ({} in {} for each {key}{shadow})", limit.name, rate.count, span(rate.per))
+        format!("{} ({} in {} for each {key}{counts}{shadow})", limit.name, rate.count, span(rate.per))
     })
     .collect()
 }

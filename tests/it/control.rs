@@ -311,10 +311,15 @@ fn the_commands_work_over_the_network_with_a_token() {
     };
     let said = far(&["arm", "calm", "--for", "10m", "--reason", "from afar"]);
     assert!(
-        said.code == Some(0) && said.out.contains("calm until") && said.out.contains("by ann: from afar"),
+        said.code == Some(0) && said.out.starts_with("calm, ") && said.out.contains("by ann: from afar"),
         "{said:?}"
     );
-    assert!(far(&["status"]).out.contains("armed        calm until"));
+    let table = far(&["status"]).out;
+    assert!(table.contains("armed        calm, ") && table.contains(", with a token\n"), "{table}");
+    let said = terminal.run(&["status", "--url", &url, "--token-file", "ann.token"]);
+    assert!(said.code == Some(1) && said.err.contains("\nhelp: --ca FILE names the authority"), "{said:?}");
+    let said = terminal.run(&["status", "--url", &url.replace("https", "http"), "--token-file", "ann.token"]);
+    assert!(said.code == Some(1) && said.err.contains("a door with a certificate wants https://"), "{said:?}");
     let said = far(&["arm", "clam", "--reason", "x"]);
     assert!(said.code == Some(1) && said.err.contains("did you mean calm?"), "{said:?}");
     let said = far(&["stand-down", "calm", "--reason", "x", "--if-match", "old-1"]);

@@ -28,6 +28,7 @@ mod listen_h2;
 mod memory;
 mod metrics;
 mod notices;
+mod operator;
 mod playbooks;
 mod profiles;
 mod readme;

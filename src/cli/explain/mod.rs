@@ -24,7 +24,7 @@ use crate::rules::source::{Bounds, Sources};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  weir explain POST /checkout --given device=unknown --given network=new --given authenticated=pwd
+  weir explain POST /checkout --given device=unknown,network=new,authenticated=pwd
   weir explain POST /login --given account_failures=4
   weir explain /account/balance --given authenticated=pwd --down jwks,upstream
   weir explain GET /products -H 'user-agent: sqlmap/1.8' --host shop.example
@@ -33,7 +33,8 @@ use crate::rules::source::{Bounds, Sources};
   weir explain 4f1c09ab77e2 --log decisions.jsonl # without a running Weir
 
 --given takes what the given of a [[case]] takes: weir schema --reference lists it.
-Exit codes: 0 explained, 1 the rules have errors or nothing has this reference, 2 the command line is wrong")]
+Exit codes: 0 explained, 1 the rules have errors or nothing has this reference, 2 the command
+line is wrong")]
 pub struct ExplainArguments {
     /// A method and a path, a path alone (GET), or a reference
     #[arg(value_name = "METHOD PATH | REFERENCE", required = true, num_args = 1..=3)]
@@ -48,7 +49,7 @@ pub struct ExplainArguments {
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
     /// What is known of the client, as in a case
-    #[arg(long, value_name = "KEY=VALUE", value_parser = given)]
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = given)]
     given: Vec<(String, String)>,
     /// Playbooks that are armed
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]

@@ -31,8 +31,10 @@ pub fn text(rules: &RuleSet, explained: &Explanation, color: bool) -> String {
 pub fn beside(rules: &RuleSet, as_it_is: &Explanation, gone: &Explanation, names: &str, color: bool) -> String {
     let are = if names.contains(" and ") { "are" } else { "is" };
     let mut out = format!("\n--- when {names} {are} gone ---\n\n{}\n", text(rules, gone, color));
-    let _ = writeln!(out, "{:<26}{}", "as it is", as_it_is.outcome);
-    let _ = writeln!(out, "{:<26}{}", format!("when {names} {are} gone"), gone.outcome);
+    let second = format!("when {names} {are} gone");
+    let wide = second.len().max(24) + 2;
+    let _ = writeln!(out, "{:<wide$}{}", "as it is", as_it_is.outcome);
+    let _ = writeln!(out, "{second:<wide$}{}", gone.outcome);
     out
 }
 

@@ -19,9 +19,10 @@ use crate::rules::ruleset::Server;
   weir init rules
   weir init rules --upstream http://127.0.0.1:3000 --host shop.example
 
-The files hold a site, a sign-in, an account page, a way to reach people, a playbook and cases. Read them
-from the top: each says what it is for. Nothing is written over.
-Exit codes: 0 written, 1 there are rule files already or they cannot be written, 2 the command line is wrong")]
+The files hold a site, a sign-in, an account page, a way to reach people, a playbook and cases.
+Read them from the top: each says what it is for. Nothing is written over.
+Exit codes: 0 written, 1 there are rule files already or they cannot be written, 2 the command
+line is wrong")]
 pub struct InitArguments {
     /// The directory to write to; made when it is missing
     #[arg(value_name = "DIR", default_value = "rules")]

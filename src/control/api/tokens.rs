@@ -74,6 +74,7 @@ impl Tokens {
         told.last = Some(now);
         Some(match std::mem::take(&mut told.kept_back) {
             0 => String::new(),
+            1 => " (1 more refusal since the last that was written)".to_owned(),
             count => format!(" ({count} more refusals since the last that was written)"),
         })
     }
