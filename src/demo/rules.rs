@@ -11,6 +11,7 @@ pub const SHIPPED: &[(&str, &str)] = &[
     ("help.toml", include_str!("../../rules/help.toml")),
     ("identity.toml", include_str!("../../rules/identity.toml")),
     ("journeys.toml", include_str!("../../rules/journeys.toml")),
+    ("limits.toml", include_str!("../../rules/limits.toml")),
     ("playbooks/account_takeover.toml", include_str!("../../rules/playbooks/account_takeover.toml")),
     ("playbooks/bot_abuse.toml", include_str!("../../rules/playbooks/bot_abuse.toml")),
     ("playbooks/credential_stuffing.toml", include_str!("../../rules/playbooks/credential_stuffing.toml")),

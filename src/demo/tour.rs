@@ -1,4 +1,5 @@
-//! The tour: five things to type, one for each way of being served. `weir demo` prints them, and a test runs each.
+//! The tour: six things to type, one for each way of being served and one for a playbook. `weir demo` prints them, and a test
+//! runs each.
 //!
 //! Plain data. The lines are for a POSIX shell with curl, one line each, in this order: later stops use the sessions of
 //! earlier ones. They use no secret but the demonstration's own passwords.
@@ -19,24 +20,43 @@ pub struct Stop {
 /// One line to type.
 #[derive(Debug, Clone, Copy)]
 pub struct Line {
-    /// The command, with `{base}` for the gateway's address and `{jar}` for the beginning of a cookie jar's path.
+    /// The command, with its gaps (see [`Place`]).
     pub command: &'static str,
-    /// The status that its last answer has.
+    /// The status that its last answer has; 0 when it prints no answer.
     pub status: u16,
+    /// How what it prints begins, where that is no answer.
+    pub says: &'static str,
     /// Whether the answer is the point of the stop (its rung's own answer), and not a step towards it.
     pub point: bool,
 }
 
+/// What fills the gaps of a line.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// `{base}`: the gateway's address, as `https://127.0.0.1:8443`.
+    pub base: &'a str,
+    /// `{jar}`: how the paths of cookie jars begin, as `/tmp/weir-demo-1f2e3d4c/`.
+    pub jar: &'a str,
+    /// `{weir}`: this program.
+    pub weir: &'a str,
+    /// `{socket}`: the gateway's control socket.
+    pub socket: &'a str,
+}
+
 const fn step(command: &'static str, status: u16) -> Line {
-    Line { command, status, point: false }
+    Line { command, status, says: "", point: false }
 }
 
 const fn point(command: &'static str, status: u16) -> Line {
-    Line { command, status, point: true }
+    Line { command, status, says: "", point: true }
 }
 
-/// The five stops.
-pub const STOPS: [Stop; 5] = [
+const fn steer(command: &'static str, says: &'static str) -> Line {
+    Line { command, status: 0, says, point: false }
+}
+
+/// The six stops.
+pub const STOPS: [Stop; 6] = [
     Stop {
         title: "Allowed: sign in and look at what you owe",
         rung: "allow",
@@ -100,16 +120,31 @@ pub const STOPS: [Stop; 5] = [
         title: "Refused: what no customer asks for",
         rung: "deny",
         lines: &[point("curl -ksi {base}/.env", 403)],
-        shows: "A plain rule, and the only one of the five that ends without a next step in the shop.",
+        shows: "A plain rule, and the only one of these ways that ends without a next step in the shop.",
+    },
+    Stop {
+        title: "An incident: arm a playbook, and end it",
+        rung: "step_up",
+        lines: &[
+            step("curl -ksi -b {jar}grace -c {jar}grace {base}/checkout", 200),
+            steer("{weir} arm fraud_spike --for 10m --reason 'trying it out' --socket {socket}", "fraud_spike, "),
+            point("curl -ksi -b {jar}grace -c {jar}grace {base}/checkout", 401),
+            steer(
+                "{weir} stand-down fraud_spike --now --reason 'tried it out' --socket {socket}",
+                "fraud_spike is not armed any more.",
+            ),
+            step("curl -ksi -b {jar}grace -c {jar}grace {base}/checkout", 200),
+        ],
+        shows: "Grace may buy; while orders with stolen cards come in, only with a code; and then as before. No rule was \
+                changed, it is in force for the next request, and it would have ended by itself after ten minutes.",
     },
 ];
 
 impl Line {
-    /// The command as typed, for a gateway at `base` (`https://127.0.0.1:8443`) and cookie jars that begin with `jar` (`/tmp/weir-demo-1f2e3d4c/`).
-    ///
-    /// A status of 0 means that the line prints no answer.
-    pub fn typed(&self, base: &str, jar: &str) -> String {
-        self.command.replace("{base}", base).replace("{jar}", jar)
+    /// The command as typed there.
+    pub fn typed(&self, place: &Place<'_>) -> String {
+        let filled = self.command.replace("{base}", place.base).replace("{jar}", place.jar);
+        filled.replace("{weir}", place.weir).replace("{socket}", place.socket)
     }
 }
 
@@ -118,8 +153,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_five_stops_are_the_five_ways_of_being_served() {
-        assert_eq!(STOPS.map(|stop| stop.rung), ["allow", "step_up", "read_only", "handoff", "deny"]);
+    fn the_stops_are_the_five_ways_of_being_served_and_a_playbook() {
+        assert_eq!(STOPS.map(|stop| stop.rung), ["allow", "step_up", "read_only", "handoff", "deny", "step_up"]);
         for stop in STOPS {
             assert_eq!(stop.lines.iter().filter(|line| line.point).count(), 1, "{}", stop.title);
         }
@@ -128,8 +163,11 @@ mod tests {
     #[test]
     fn a_typed_line_has_no_gaps_left() {
         for line in STOPS.iter().flat_map(|stop| stop.lines) {
-            let typed = line.typed("https://127.0.0.1:8443", "/tmp/weir-demo-1f2e3d4c/");
-            assert!(!typed.contains('{') && typed.contains("https://127.0.0.1:8443/"), "{typed}");
+            let base = "https://127.0.0.1:8443";
+            let jar = "/tmp/weir-demo-1f2e3d4c/";
+            let typed =
+                line.typed(&Place { base, jar, weir: "weir", socket: "/tmp/weir-demo-1f2e3d4c/data/weir.sock" });
+            assert!(!typed.contains('{') && (typed.contains(base) != typed.starts_with("weir ")), "{typed}");
             assert!(!typed.contains('\n'));
         }
     }

@@ -1,4 +1,4 @@
-//! What `weir demo` prints first: where things are, and five things to try.
+//! What `weir demo` prints first: where things are, and six things to try.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -41,22 +41,37 @@ pub fn text(place: &Place<'_>, color: bool) -> String {
     if let Some(admin) = place.admin {
         row("metrics", format!("http://{admin}/metrics   /readyz   /livez"));
     }
-    row("status", format!("weir status --socket {}", place.socket.display()));
+    row("status", format!("{} status --socket {}", this_program(), place.socket.display()));
     if place.upstream.is_none() {
         for customer in CUSTOMERS {
             row("customer", format!("{} / {}", customer.email, customer.password));
         }
         row("code", format!("{PHONE_CODE}   what the customers' phones would show"));
-        let _ = writeln!(out, "\nFive things to try, in this order (the certificate is self-signed, hence curl -k):");
+        let _ = writeln!(
+            out,
+            "\nSix things to try, in this order, in a second terminal (the certificate is self-signed, hence curl -k):"
+        );
         let jar = format!("{}/", place.home.display());
+        let (weir, socket) = (this_program(), place.socket.display().to_string());
+        let filled = tour::Place { base, jar: &jar, weir: &weir, socket: &socket };
         for (at, stop) in tour::STOPS.iter().enumerate() {
             let _ = writeln!(out, "\n{bold}{}. {}{plain}  {dim}[{}]{plain}", at + 1, stop.title, stop.rung);
             for line in stop.lines {
-                let _ = writeln!(out, "   {}", line.typed(base, &jar));
+                let _ = writeln!(out, "   {}", line.typed(&filled));
             }
             let _ = writeln!(out, "   {dim}{}{plain}", stop.shows);
         }
     }
     let _ = writeln!(out, "\nCtrl-C finishes the requests in flight and stops.");
     out
+}
+
+/// How this program is started again: by its path, since nobody has put it on theirs yet.
+fn this_program() -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '/' | '.' | '-' | '_');
+    match std::env::current_exe().ok().as_deref().and_then(Path::to_str) {
+        Some(path) if path.chars().all(plain) => path.to_owned(),
+        Some(path) => format!("'{}'", path.replace('\'', "'\\''")),
+        None => "weir".to_owned(),
+    }
 }
