@@ -53,8 +53,6 @@ fn playbook(at_most: &str, words: Option<&str>) -> String {
 }
 
 fn spoken() -> Rig {
-    let mut upstream = Upstream::shop();
-    upstream.go();
     let files = [
         ("playbooks/careful.toml", playbook("step_up", Some("Care"))),
         ("playbooks/storm.toml", playbook("handoff", Some("Storm"))),
@@ -63,7 +61,7 @@ fn spoken() -> Rig {
         ("templates/app.json", "{\"said\": {{ headline ~ \" \" ~ detail }}}".to_owned()),
     ];
     let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
-    Rig::start(JOURNEYS, upstream, &files, |_| {})
+    Rig::start(JOURNEYS, Upstream::shop(), &files, |_| {})
 }
 
 const DE: (&str, &str) = ("accept-language", "de");
@@ -216,7 +214,7 @@ async fn a_request_in_flight_while_a_playbook_is_armed_finishes_under_the_law_th
     arm(&rig, "storm", &because("a test")).unwrap();
     release.send(()).unwrap();
     let answer = sent.await.unwrap();
-    assert_eq!((answer.status, answer.text()), (StatusCode::OK, "served".into()));
+    assert_eq!((answer.status, answer.text()), (StatusCode::OK, "served"));
     assert_eq!(rig.client(Protocol::H1).get("/account/balance").await.status, StatusCode::FORBIDDEN);
     let lines = rig.stop();
     let first = lines.iter().find(|line| line["action"] == "handoff").unwrap();

@@ -45,6 +45,11 @@ pub fn identity(lines: &str) -> String {
     ground.replace("[identity]\n", &format!("[identity]\n{lines}\n"))
 }
 
+/// One worker: its lines are in the order of its answers.
+fn alone(options: &mut weir::app::Options) {
+    options.workers = Some(1);
+}
+
 /// Class and channel of every request to the journey, in order.
 fn said(rig: Rig) -> Vec<(String, String)> {
     let word = |line: &Value, key: &str, otherwise: &str| line[key].as_str().unwrap_or(otherwise).to_owned();
@@ -68,7 +73,7 @@ async fn a_key_proves_a_class_and_is_taken_back_with_its_line() {
         ("till_keys.toml", &tills),
         ("channels.toml", CHANNELS),
     ];
-    let rig = Rig::start(JOURNEYS, Upstream::shop(), &files, |_| {});
+    let rig = Rig::start(JOURNEYS, Upstream::shop(), &files, alone);
     let mut client = rig.client(Protocol::H2);
     for fields in [
         &[][..],
@@ -115,7 +120,7 @@ async fn a_claim_proves_a_class_only_in_a_token_that_holds() {
         JOURNEYS,
         Upstream::shop(),
         &[("identity.toml", &identity), ("keys.json", &document), ("channels.toml", CHANNELS)],
-        |_| {},
+        alone,
     );
     let now = NOON.unix_seconds();
     let claims = |more: Value| {
@@ -192,6 +197,7 @@ impl Authority {
 
 fn with_clients(required: bool, authority: PathBuf) -> impl FnOnce(&mut weir::app::Options) {
     move |options| {
+        alone(options);
         let tls = options.listeners.as_mut().unwrap()[0].tls.as_mut().unwrap();
         tls.clients = Some((authority, required));
     }
