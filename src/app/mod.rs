@@ -403,6 +403,7 @@ fn claim_data(data: &Path) -> Result<PathBuf, StartError> {
         .map_err(doing(format!("making the data directory {}", data.display())))?;
     // Shown to operators and found by them: without `..` and links.
     let data = fs::canonicalize(data).map_err(doing(format!("the data directory {}", data.display())))?;
+    keep_to_its_owner(&data).map_err(doing(format!("keeping others out of the data directory {}", data.display())))?;
     let socket = data.join(SOCKET);
     match std::os::unix::net::UnixStream::connect(&socket) {
         Ok(_) => Err(StartError::DataInUse(data)),
@@ -411,6 +412,18 @@ fn claim_data(data: &Path) -> Result<PathBuf, StartError> {
             Ok(socket)
         }
     }
+}
+
+/// Whoever may write in the data directory could put a link or a posture of their own there: nobody but its owner may.
+fn keep_to_its_owner(data: &Path) -> io::Result<()> {
+    let found = fs::metadata(data)?;
+    let mode = found.permissions().mode();
+    if mode & 0o022 != 0 {
+        let dir = data.display();
+        tracing::warn!("others could write in {dir} (mode {:o}); now only its owner can", mode & 0o7777);
+        fs::set_permissions(data, fs::Permissions::from_mode(mode & 0o7755))?;
+    }
+    Ok(())
 }
 
 /// The law under the posture that was kept, and the thread that keeps both.

@@ -100,7 +100,14 @@ impl Law {
             return;
         }
         let mut state = self.lock();
-        let in_force = self.in_force().load();
+        let mut in_force = self.in_force().load();
+        if let Some((next, playbooks)) = posture::bound(&in_force.posture, &in_force.rules, now)
+            && self.install(in_force.rules.clone(), Arc::new(next), &in_force).is_ok()
+        {
+            self.save(&state);
+            self.note_bounded(&playbooks);
+            in_force = self.in_force().load();
+        }
         let ramp_of = |name: &str| {
             let playbook = in_force.rules.playbooks.iter().find(|playbook| &*playbook.name == name);
             playbook.map_or(Duration::ZERO, |playbook| playbook.stand_down.ramp)

@@ -65,7 +65,9 @@ impl Kept {
     /// Reads the file of a data directory. One that cannot be read is put aside.
     pub fn read(dir: &Path) -> Read {
         let path = dir.join(POSTURE);
-        let read = match fs::metadata(&path) {
+        let read = match fs::symlink_metadata(&path) {
+            // A pipe would be waited for, and a link shows what somebody else wrote.
+            Ok(found) if !found.is_file() => Err(io::Error::other("it is no file")),
             Ok(found) if found.len() > LARGEST => Err(io::Error::other("it is larger than any that Weir writes")),
             _ => fs::read_to_string(&path),
         };

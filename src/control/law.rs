@@ -15,6 +15,7 @@ use super::events::Events;
 use super::kept::{Kept, Quiet, Usual};
 use super::load::{Loaded, load};
 pub use super::outcome::Outcome;
+use super::posture;
 use super::who::Who;
 use crate::clock::{Clock, Moment};
 use crate::rules::in_force::InForce;
@@ -162,6 +163,18 @@ impl Law {
         let Opening { dir, adjust, clock, telemetry, disk } = opening;
         let now = clock.now();
         let ended = kept.drop_ended(now);
+        let bounded = posture::bound(&kept.posture, &rules, now);
+        if let Some((posture, _)) = &bounded {
+            kept.posture.clone_from(posture);
+        }
+        for quiet in &mut kept.quiet {
+            let most = posture::playbook(&rules, &quiet.playbook).map_or(now, |law| now.plus(law.expires));
+            quiet.until = quiet.until.min(most);
+        }
+        let lost = posture::lost(&kept.posture, &rules);
+        if !lost.is_empty() {
+            return Err(NoLaw::LacksArmed(lost));
+        }
         let files = rules.fingerprint;
         let posture = Arc::new(std::mem::take(&mut kept.posture));
         let in_force = InForce::new(1, Arc::new(adjust.apply(rules)), posture.clone(), now)
@@ -207,6 +220,9 @@ impl Law {
                 json!("armed"),
                 json!(null),
             );
+        }
+        if let Some((_, playbooks)) = &bounded {
+            law.note_bounded(playbooks);
         }
         for armed in &posture.armed {
             let (playbook, reason) = (&armed.playbook, &armed.reason);
@@ -383,6 +399,10 @@ impl Law {
         now: &InForce,
     ) -> Result<u64, Vec<String>> {
         let generation = now.generation + 1;
+        let lost = posture::lost(&posture, &rules);
+        if !lost.is_empty() {
+            return Err(lost);
+        }
         let next = InForce::new(generation, rules, posture.clone(), self.clock.now())
             .map_err(|missing| missing.into_iter().map(String::from).collect::<Vec<_>>())?;
         self.in_force.store(Arc::new(next));
@@ -400,6 +420,16 @@ impl Law {
             usual: state.usual.clone(),
         };
         self.disk.save(kept.text().into())
+    }
+
+    /// Says that playbooks would have held for longer than they may.
+    pub(super) fn note_bounded(&self, playbooks: &[Box<str>]) {
+        let words = "it would have held longer than its playbook allows (the clock was set back, or its file was changed): \
+                     brought back to that";
+        for playbook in playbooks {
+            tracing::error!(%playbook, "{words}");
+            self.note(&Who::clock(), "bounded", playbook, words, Value::Null, Value::Null);
+        }
     }
 
     /// Leaves a line in the audit record.

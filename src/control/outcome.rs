@@ -115,7 +115,7 @@ impl Outcome {
                 let names = playbooks.join(", ");
                 tracing::error!(
                     generation,
-                    "the rules do not have what is armed ({names}); the rules in force stay. Stand it down first: \
+                    "the rules do not have what is armed, or a journey that it was armed for ({names}); the rules in force stay. Stand it down first: \
                      weir stand-down {names}"
                 );
             }

@@ -252,6 +252,55 @@ pub fn stand_down(posture: &Posture, name: &str, ramp: Duration, now: Moment) ->
     Ok(next)
 }
 
+/// Longer than a playbook may hold, by this much, is what a clock does that is corrected a little.
+const SLACK: Duration = Duration::from_secs(60);
+
+/// Takes back what would hold longer than its playbook may from this moment on: what a clock that was set back leaves behind,
+/// or a file that somebody wrote. Of two entries of one playbook the first stays, and of too many the first [`MOST`].
+/// Nothing when all is in its bounds; else what is left, and the names of those that were changed or dropped.
+pub fn bound(posture: &Posture, rules: &RuleSet, now: Moment) -> Option<(Posture, Vec<Box<str>>)> {
+    let mut next = Posture::default();
+    let mut changed = Vec::new();
+    for armed in &posture.armed {
+        let mut armed = armed.clone();
+        if next.of(&armed.playbook).is_some() || next.armed.len() >= MOST {
+            changed.push(armed.playbook);
+            continue;
+        }
+        if let Ok(playbook) = playbook(rules, &armed.playbook) {
+            let most = now.plus(playbook.at_most_total);
+            let back = now.plus(playbook.stand_down.ramp);
+            let long = armed.latest > most.plus(SLACK);
+            if long {
+                armed.since = armed.since.min(now);
+                armed.latest = most;
+                armed.until = armed.until.min(most);
+            }
+            let slow = armed.ramp.filter(|ramp| ramp.until > back.plus(SLACK));
+            if slow.is_some() {
+                armed.ramp = Some(Ramp { from: now, until: back });
+            }
+            if long || slow.is_some() {
+                changed.push(armed.playbook.clone());
+            }
+        }
+        next.armed.push(armed);
+    }
+    (!changed.is_empty()).then_some((next, changed))
+}
+
+/// The armed playbooks that would silently hold nobody under this law: a journey of their scope is gone, or none of their channels
+/// is left. What is armed must not end by a name that changed.
+pub fn lost(posture: &Posture, rules: &RuleSet) -> Vec<String> {
+    let holds = |armed: &Armed| {
+        let known = |name: &str| rules.journeys.iter().any(|journey| &*journey.name == name);
+        let reaches = playbook(rules, &armed.playbook)
+            .map_or(true, |playbook| !armed.scope.channels.both(playbook.channels).is_empty());
+        reaches && armed.scope.journeys.iter().all(|name| known(name))
+    };
+    posture.armed.iter().filter(|armed| !holds(armed)).map(|armed| armed.playbook.to_string()).collect()
+}
+
 /// What the clock ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {

@@ -41,6 +41,25 @@ pub enum Condition {
     Fits(Pattern),
 }
 
+impl Condition {
+    /// Whether it holds only for some addresses: what else it looks at, a client can say as it likes.
+    pub fn needs_address(&self) -> bool {
+        match self {
+            Self::Address(_) => true,
+            Self::All(all) => all.iter().any(Self::needs_address),
+            Self::Any(any) => any.iter().all(Self::needs_address),
+            Self::Not(_)
+            | Self::Path(_)
+            | Self::PathPrefix(_)
+            | Self::PathSuffix(_)
+            | Self::Method(_)
+            | Self::Host(_)
+            | Self::Header(..)
+            | Self::Fits(_) => false,
+        }
+    }
+}
+
 /// Part of a path, for both readings: as written, and as the worst reading would spell it.
 #[derive(Debug, Clone)]
 pub struct Spelled {

@@ -28,7 +28,7 @@ async fn send(socket: &Path, request: Request<Full<Bytes>>) -> Response<Incoming
 }
 
 /// Status and document of one request over the socket.
-async fn ask(rig: &Rig, method: &str, path: &str, tag: Option<&str>, body: &Value) -> (StatusCode, Value) {
+pub async fn ask(rig: &Rig, method: &str, path: &str, tag: Option<&str>, body: &Value) -> (StatusCode, Value) {
     let mut request = Request::builder().method(method).uri(path).header("host", "weir");
     if let Some(tag) = tag {
         request = request.header("if-match", format!("\"{tag}\""));
@@ -44,7 +44,7 @@ async fn get(rig: &Rig, path: &str) -> (StatusCode, Value) {
     ask(rig, "GET", path, None, &Value::Null).await
 }
 
-fn audit(rig: &Rig) -> Vec<Value> {
+pub fn audit(rig: &Rig) -> Vec<Value> {
     let text = std::fs::read_to_string(rig.dir().join("data/audit.jsonl")).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
@@ -83,7 +83,7 @@ fn refusals(rig: &Rig, count: usize) -> Vec<Value> {
 }
 
 /// A rig with a door over TLS, and a token for each role.
-fn far() -> (Rig, Client, [String; 3]) {
+pub fn far() -> (Rig, Client, [String; 3]) {
     let tokens: Vec<(String, String)> = (0..3).map(|_| mint().unwrap()).collect();
     let certificate =
         "certificate = \"../certs/control.pem\", key = \"../certs/control.key\", when_missing = \"self_signed\"";
@@ -99,7 +99,7 @@ fn far() -> (Rig, Client, [String; 3]) {
     (rig, client, tokens)
 }
 
-async fn over(client: &Client, token: &str, method: &str, path: &str, tag: Option<&str>) -> (StatusCode, Value) {
+pub async fn over(client: &Client, token: &str, method: &str, path: &str, tag: Option<&str>) -> (StatusCode, Value) {
     let bearer = format!("Bearer {token}");
     let mut headers = vec![("authorization", bearer.as_str()), ("content-type", "application/json")];
     headers.extend(tag.map(|tag| ("if-match", tag)));

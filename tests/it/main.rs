@@ -17,6 +17,7 @@ mod framing;
 mod grpc;
 mod guard;
 mod hostile;
+mod hostile_control;
 mod hostile_rules;
 mod hostile_sessions;
 mod identity;

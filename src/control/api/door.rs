@@ -1,8 +1,12 @@
-//! Accepts for control: so many connections at once and no more, a bounded time for a request's head, and an end when Weir ends.
+//! Accepts for control: so many connections at once and no more, fewer still from one address over the network, a bounded time
+//! for a request's head, and an end when Weir ends.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::unix::net::UnixListener as UnixSocket;
+use std::rc::Rc;
 use std::time::Duration;
 
 use axum::Router;
@@ -21,6 +25,9 @@ use crate::listen::tls::Certificates;
 
 /// Connections at once through one door. The newest waits outside.
 const MOST: usize = 64;
+/// Connections at once from one address (an IPv6 /64) over the network. What is more is closed at once, so that nobody alone can
+/// keep the others out.
+const FROM_ONE: usize = 16;
 /// For a TLS handshake, and for a request's head.
 const HEAD: Duration = Duration::from_secs(10);
 /// How long open requests are waited for when Weir ends.
@@ -85,12 +92,15 @@ pub async fn steer_tls(
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
     let router = steering(control, Door::Tcp);
+    let sources = Sources::default();
     accept(
         stop,
         async || listener.accept().await,
         |(stream, peer): (_, SocketAddr), stop| {
             let (router, certificates) = (router.clone().layer(axum::Extension(peer)), certificates.clone());
+            let place = sources.enter(peer.ip());
             async move {
+                let Some(_place) = place else { return };
                 match certificates {
                     None => serve(stream, router, stop).await,
                     Some(certificates) => {
@@ -104,6 +114,41 @@ pub async fn steer_tls(
     )
     .await;
     Ok(())
+}
+
+/// Who is inside, by address: at most as many entries as connections.
+#[derive(Clone, Default)]
+struct Sources(Rc<RefCell<HashMap<IpAddr, usize>>>);
+
+/// One connection of an address; left when it is dropped.
+struct Place(Sources, IpAddr);
+
+impl Sources {
+    /// Lets one more in, unless there are enough from there.
+    fn enter(&self, address: IpAddr) -> Option<Place> {
+        let address = match address.to_canonical() {
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
+            address @ IpAddr::V4(_) => address,
+        };
+        let mut inside = self.0.borrow_mut();
+        let count = inside.entry(address).or_default();
+        (*count < FROM_ONE).then(|| {
+            *count += 1;
+            Place(self.clone(), address)
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut inside = self.0.0.borrow_mut();
+        if let Some(count) = inside.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                inside.remove(&self.1);
+            }
+        }
+    }
 }
 
 /// Accepts while there is room, serves each connection by itself, and waits for the last ones at the end.

@@ -1,8 +1,8 @@
 //! Who asks: over the socket whoever the system says, over TCP whoever a token belongs to. A token is kept as its SHA-256 and
-//! compared in constant time; a wrong one costs its sender time, and leaves at most one line a second in the record.
+//! compared in constant time; a wrong one costs its sender time and the connection, and leaves at most one line a second in the
+//! record.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,8 +21,6 @@ use crate::control::who::{Role, Who};
 
 /// How long somebody with a wrong token waits for the answer.
 const PENANCE: Duration = Duration::from_millis(500);
-/// Wrong tokens that wait at once. More are turned away without having been compared.
-const WAITING: usize = 8;
 /// Least time between two lines about refusals.
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -42,7 +40,6 @@ pub struct Token {
 pub struct Tokens {
     known: Vec<Token>,
     told: Mutex<Told>,
-    waiting: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -125,15 +122,15 @@ async fn wrong(control: &Control, from: &str, path: &str) -> Response {
         let why = format!("a token that nobody has{more}");
         control.law.note(&who, "refused", path, &why, Value::Null, Value::Null);
     }
-    if control.tokens.waiting.fetch_add(1, Ordering::Relaxed) < WAITING {
-        tokio::time::sleep(PENANCE).await;
-    }
-    control.tokens.waiting.fetch_sub(1, Ordering::Relaxed);
+    // Every one of them waits: the door bounds how many there are at once.
+    tokio::time::sleep(PENANCE).await;
     challenge(Problem::new(StatusCode::UNAUTHORIZED, "nobody has this token"))
 }
 
 fn challenge(problem: Problem) -> Response {
     let mut answer = problem.into_response();
+    // The next guess begins with a handshake.
+    answer.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
     answer.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer realm=\"weir\""));
     answer
 }

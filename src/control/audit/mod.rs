@@ -77,7 +77,7 @@ impl Head {
     /// The line of a change that follows this one, without its line end, and the head after it.
     pub fn next(&self, change: &Change) -> (String, Self) {
         let line = Line {
-            seq: self.seq + 1,
+            seq: self.seq.saturating_add(1),
             time: written(change.time),
             who: change.who.clone(),
             what: change.what.to_owned(),

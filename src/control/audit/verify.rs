@@ -106,12 +106,23 @@ fn chain(mut reader: impl BufRead) -> io::Result<Found> {
             if read as u64 == LONGEST_LINE {
                 found.lines += 1;
                 found.fault(found.lines, "this line is longer than any that Weir writes");
+                let mut long = read as u64;
                 let mut rest = Vec::new();
-                while { reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut rest)? } as u64 == LONGEST_LINE
-                    && rest.last() != Some(&b'\n')
-                {
+                loop {
                     rest.clear();
+                    let more = reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut rest)? as u64;
+                    long += more;
+                    if more == 0 {
+                        // It never ends: what a reader must not take for a line.
+                        found.torn = long;
+                        return Ok(found);
+                    }
+                    if rest.last() == Some(&b'\n') {
+                        break;
+                    }
                 }
+                // It stays where it is, and what is written next goes behind it.
+                found.whole += long;
                 continue;
             }
             found.torn = read as u64;
@@ -130,7 +141,7 @@ fn chain(mut reader: impl BufRead) -> io::Result<Found> {
         match changed {
             Some(why) => found.fault(at, why),
             None => {
-                let expected = found.head.seq + 1;
+                let expected = found.head.seq.saturating_add(1);
                 if said.seq == expected && said.prev == found.head.hash {
                 } else if said.seq > expected {
                     let lines = match said.seq - expected {

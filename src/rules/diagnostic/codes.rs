@@ -104,6 +104,7 @@ codes! {
     DESK_UNPREPARED "W0145" Error "A playbook leads customers to people who are not told how to verify them."
     BAD_THRESHOLD "W0146" Error "A value to compare with cannot be read."
     ARMS_SITE_WIDE "W0147" Warning "A trigger changes things for everybody; only its stand-down keeps it short."
+    CLAIMED_CHANNEL "W0148" Warning "A playbook leaves out a channel that a client can claim to come from."
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod actions;
 mod cases;
+mod channels;
 mod clients;
 mod help;
 mod identity;
@@ -110,6 +111,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     let sites = lower.sites(all(files, |file| &file.site));
     let journeys = lower.journeys(&journey_files);
     let playbooks = lower.playbooks(&tables.playbooks, journeys.as_deref());
+    lower.claimed_channels(&clients, &tables.playbooks, playbooks.as_deref());
     let upstreams = lower.upstreams(&upstream_files);
     let routes = lower.routes(&journey_files, &marked);
     let limits = lower.limits(&limit_files, &journey_files, &identity);
