@@ -13,6 +13,7 @@ use super::signals::Readings;
 use super::signals::authentication::Proof;
 use super::stage::Stage;
 use crate::clock::Moment;
+use crate::confidence::Confidence;
 use crate::rules::client::{Channel, Class};
 use crate::rules::effects::{Effects, Playbooks};
 use crate::rules::ruleset::{Action, HelpId, Journey, JourneyId, Ladder, Level, RuleSet};
@@ -248,12 +249,10 @@ fn weigh<'h>(question: &Question<'_>, trial: bool, heard: Option<&'h mut Heard>)
         Some(_) | None => question.readings,
     };
     let scored = score(readings, question.stage, question.now);
+    let undoubted = (!std::ptr::eq(readings, question.readings))
+        .then(|| score(question.readings, question.stage, question.now).confidence());
     let mut demands = Demands { heard, ..Demands::default() };
-    let reached = ask(question, &scored, trial, &mut demands);
-    if !std::ptr::eq(readings, question.readings) {
-        // What held before anything was doubted still holds, whatever a ladder allows further down.
-        ask(question, &score(question.readings, question.stage, question.now), trial, &mut demands);
-    }
+    let reached = ask(question, &scored, undoubted, trial, &mut demands);
     if armed {
         armed::add(question, trial, &scored, readings, &mut demands, &mut asked);
     }
@@ -267,13 +266,30 @@ fn weigh<'h>(question: &Question<'_>, trial: bool, heard: Option<&'h mut Heard>)
     Weighed { scored, reached, demands, proof, asked }
 }
 
-/// What the journey itself demands, and which rung was reached.
-fn ask(question: &Question<'_>, scored: &Scored, trial: bool, demands: &mut Demands<'_>) -> Option<usize> {
+/// What the journey itself demands, and which rung was reached. `undoubted` is the confidence before anything was doubted.
+fn ask(
+    question: &Question<'_>,
+    scored: &Scored,
+    undoubted: Option<Confidence>,
+    trial: bool,
+    demands: &mut Demands<'_>,
+) -> Option<usize> {
     let journey = question.rules.journey(question.journey?);
     match question.stage {
-        Stage::Attempt => attempt(question, journey, scored, trial, demands),
-        Stage::Session => session(question, journey, scored, trial, demands),
+        Stage::Attempt => attempt(question, journey, scored, undoubted, trial, demands),
+        Stage::Session => session(question, journey, scored, undoubted, trial, demands),
     }
+}
+
+/// Demands the rung that was reached. Where something is doubted, so do all from the rung that was reached without the doubt
+/// down to it: a ladder may allow further down what it does not allow in between, and to doubt more must not give more.
+fn climb(ladder: &Ladder, scored: &Scored, undoubted: Option<Confidence>, demands: &mut Demands<'_>) -> usize {
+    let (reached, _) = ladder.reach(scored.confidence());
+    let from = undoubted.map_or(reached, |confidence| ladder.reach(confidence).0.min(reached));
+    for (at, rung) in ladder.rungs().iter().enumerate().take(reached + 1).skip(from) {
+        demands.add(Origin::Rung(at), &rung.action);
+    }
+    reached
 }
 
 /// The ladders of a journey, for an attempt and for a session; in a trial with the rungs in shadow.
@@ -288,15 +304,12 @@ fn attempt(
     question: &Question<'_>,
     journey: &Journey,
     scored: &Scored,
+    undoubted: Option<Confidence>,
     trial: bool,
     demands: &mut Demands<'_>,
 ) -> Option<usize> {
     let (ladder, _) = ladders(journey, trial);
-    let reached = ladder.map(|ladder| {
-        let (at, rung) = ladder.reach(scored.confidence());
-        demands.add(Origin::Rung(at), &rung.action);
-        at
-    });
+    let reached = ladder.map(|ladder| climb(ladder, scored, undoubted, demands));
     if let Some(action) = journey.contained.as_ref().filter(|_| question.upstream_away) {
         demands.add(Origin::Contained, action);
     }
@@ -307,6 +320,7 @@ fn session(
     question: &Question<'_>,
     journey: &Journey,
     scored: &Scored,
+    undoubted: Option<Confidence>,
     trial: bool,
     demands: &mut Demands<'_>,
 ) -> Option<usize> {
@@ -314,8 +328,7 @@ fn session(
         demands.add(Origin::Require, &Action::StepUp { level, max_age: None });
     }
     let (_, ladder) = ladders(journey, trial);
-    let (reached, rung) = ladder.reach(scored.confidence());
-    demands.add(Origin::Rung(reached), &rung.action);
+    let reached = climb(ladder, scored, undoubted, demands);
     let unsure = scored.fault().is_some() || scored.coverage().percent() < journey.min_coverage;
     if let Some(action) = journey.when_unknown.as_ref().filter(|_| unsure) {
         demands.add(Origin::WhenUnknown, action);
