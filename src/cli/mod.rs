@@ -178,7 +178,7 @@ struct SteerArguments {
     /// The running Weir's control socket; not needed while only one runs
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
-    /// The address of a running Weir elsewhere ([control] in its gateway.toml)
+    /// The address of a running Weir elsewhere (`[control]` in its gateway.toml)
     #[arg(long, value_name = "URL", conflicts_with = "socket", requires = "token_file")]
     url: Option<String>,
     /// A file that holds the token for --url

@@ -23,7 +23,7 @@ pub struct Case {
     pub headers: Vec<(Box<str>, Box<str>)>,
     /// What is known of the client.
     pub given: Given,
-    /// The word of the action that must come out, strictness names as in [`Action::word`].
+    /// The word of the action that must come out, strictness names as in [`crate::rules::ruleset::Action::word`].
     pub expect: Box<str>,
     /// Names of playbooks that are armed; this law has every one of them.
     pub armed: Vec<Box<str>>,

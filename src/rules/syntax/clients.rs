@@ -14,7 +14,7 @@ table! {
         client_certificate: Said<Subject> = optional;
         /// Attributes that the issuer of that certificate must have.
         issuer: Said<Subject> = optional;
-        /// A rule file with [[key]] tables; whoever carries one of the keys has proved it.
+        /// A rule file with `[[key]]` tables; whoever carries one of the keys has proved it.
         keys: Text = optional;
         /// The header that carries the key.
         header: Said<HeaderKey> = default("\"x-api-key\"");

@@ -33,7 +33,7 @@ table! {
         upstreams: Named<UpstreamFile> = optional;
         /// Who is asking.
         identity: IdentityFile = optional;
-        /// Keys that clients may carry, named by `keys` in [identity].
+        /// Keys that clients may carry, named by `keys` in `[identity]`.
         key: Vec<KeyFile> = optional;
         /// What tells through which channel a client comes.
         channels: ChannelsFile = optional;
