@@ -307,6 +307,10 @@ class Bench:
     def steer(self, proxy, *words):
         """A command to a running Weir, as an operator types it."""
         socket = proxy.home.parent / "data" / "weir.sock"
+        for _ in range(600):  # it is made after the ports are open, and under valgrind that takes a while
+            if socket.exists():
+                break
+            time.sleep(0.05)
         return subprocess.run([self.a.weir, *words, "--socket", str(socket), "--json"], check=True, capture_output=True, text=True).stdout
 
     def check(self, proxy, rules, path):
