@@ -38,7 +38,7 @@ fn bench(c: &mut Criterion) {
         history.observe(failed, at);
         bucket.observe(Shared::Network, failed, at);
     }
-    let session = Proof { level: rules.level_named("mfa").unwrap(), at: NOW, held: false };
+    let session = Proof { level: rules.level_named("mfa").unwrap(), at: NOW, held: false, bound: false };
     let sighting = Sighting {
         account: Reading::Known(&history),
         device: Reading::Known(device),

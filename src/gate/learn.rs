@@ -158,7 +158,7 @@ fn sign_in_worked(
 ) -> Result<(), Own> {
     let rules = context.prepared.rules();
     let Some(level) = rules.weakest_level() else { return Ok(()) };
-    context.proof = Reading::Known(Proof { level, at: context.now, held: false });
+    context.proof = Reading::Known(Proof { level, at: context.now, held: false, bound: false });
     let mut readings = context.readings(gate);
     if journey.account.is_some() && context.account.known().is_none() {
         // Somebody came in, and nobody can say who: what their account's past would say is hidden, and so counts as the worst.

@@ -87,7 +87,7 @@ impl Claims {
     pub fn proof(&self, rules: &RuleSet) -> Option<Proof> {
         let named = rules.level_of(self.acr.as_deref(), self.amr.iter().map(|method| &**method));
         let level = named.or_else(|| rules.weakest_level())?;
-        Some(Proof { level, at: self.auth_time.unwrap_or_default(), held: false })
+        Some(Proof { level, at: self.auth_time.unwrap_or_default(), held: false, bound: false })
     }
 }
 

@@ -10,6 +10,7 @@ pub mod explain;
 pub mod history;
 pub mod rehearse;
 pub mod score;
+pub mod seen;
 pub mod signals;
 pub mod stage;
 pub mod way;

@@ -227,7 +227,7 @@ fn readings(given: &Given, names_account: bool) -> Readings {
                 Some(level) => {
                     let age = u64::try_from(given.proof_age.as_millis()).unwrap_or(u64::MAX);
                     let at = Moment::from_unix_millis(NOW.unix_millis().saturating_sub(age));
-                    Reading::Known(Proof { level, at, held: false })
+                    Reading::Known(Proof { level, at, held: false, bound: false })
                 }
                 None => Reading::Unknown(Why::Missing),
             },

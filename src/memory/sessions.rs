@@ -116,7 +116,7 @@ impl SessionFacts {
     /// What it has proved, for the judge. A level that the law no longer knows counts as the weakest.
     pub fn proof(&self, rules: &RuleSet) -> Option<Proof> {
         let level = self.level(rules).or_else(|| rules.weakest_level())?;
-        Some(Proof { level, at: self.proof_at, held: self.held })
+        Some(Proof { level, at: self.proof_at, held: self.held, bound: false })
     }
 }
 

@@ -24,7 +24,7 @@ pub const NOW: Moment = Moment::from_unix_seconds(1_800_000_000);
 
 fn proof(rules: &RuleSet, level: &str, minutes_ago: u64) -> Proof {
     let at = Moment::from_unix_seconds(NOW.unix_seconds() - minutes_ago * 60);
-    Proof { level: rules.level_named(level).unwrap(), at, held: false }
+    Proof { level: rules.level_named(level).unwrap(), at, held: false, bound: false }
 }
 
 /// A regular customer on a known device and network.
@@ -331,8 +331,14 @@ pub fn any_readings() -> impl Strategy<Value = Readings> {
         on_unknown_devices: one.min(two),
         since_last: since.map(Duration::from_secs),
     });
-    let session = (prop::sample::select(levels.to_vec()), 0_u64..100_000, prop::bool::weighted(0.1))
-        .prop_map(|(level, ago, held)| Proof { level, at: Moment::from_unix_seconds(NOW.unix_seconds() - ago), held });
+    let session = (prop::sample::select(levels.to_vec()), 0_u64..100_000, prop::bool::weighted(0.1)).prop_map(
+        |(level, ago, held)| Proof {
+            level,
+            at: Moment::from_unix_seconds(NOW.unix_seconds() - ago),
+            held,
+            bound: false,
+        },
+    );
     let traffic = (0.0_f32..200.0, 0.0_f32..200.0).prop_map(|(failed, succeeded)| Traffic { failed, succeeded });
     let exposure = prop::sample::select(vec![Exposure::Nothing, Exposure::PasswordLeaked, Exposure::PairLeaked]);
     (

@@ -18,6 +18,8 @@ pub struct Proof {
     pub at: Moment,
     /// Opened only as far as its step-up: nothing is served on a journey before the proof.
     pub held: bool,
+    /// The token is bound to a key that was shown on this very request (RFC 9449, RFC 8705).
+    pub bound: bool,
 }
 
 impl Proof {

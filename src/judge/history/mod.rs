@@ -4,6 +4,8 @@
 //! does. At most one device and one network enter an account in a day. It must never learn from a sign-in that was
 //! challenged and not passed, and it holds hashes only.
 
+mod reports;
+
 use std::time::Duration;
 
 use super::signals::behaviour::Place;
@@ -11,6 +13,8 @@ use super::signals::device::Standing;
 use super::signals::{Past, Signal};
 use crate::clock::Moment;
 use crate::subject::{Device, Network};
+
+pub use reports::{Reported, Reports, Risk};
 
 const DEVICES: usize = 8;
 const NETWORKS: usize = 8;
@@ -140,6 +144,8 @@ pub struct AccountHistory {
     on_unknown_devices: u16,
     device_entered: u16,
     network_entered: u16,
+    /// What others have reported of the account.
+    pub reports: Reports,
 }
 
 const _: () = assert!(size_of::<AccountHistory>() <= 496, "with its key and mark an account stays within 512 bytes");
@@ -456,5 +462,4 @@ impl BucketHistory {
 }
 
 #[cfg(test)]
-#[path = "history_tests.rs"]
 mod tests;
