@@ -3,6 +3,7 @@
 //! directory -> [`source`] -> `syntax` -> `lower` -> [`ruleset`]. Every problem of every file is gathered; a law with an error in it
 //! does not come into being. Nothing here waits, asks a clock or touches a socket, and only `source` reads files.
 
+pub mod breach;
 pub mod cases;
 pub mod client;
 pub mod clients;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
+use super::breach::Breach;
 use super::clients::Clients;
 use super::condition::{Condition, Screen};
 use super::facts::Facts;
@@ -51,6 +52,8 @@ pub struct RuleSet {
     pub refusals: Vec<Refusal>,
     /// How often something may be done.
     pub limits: Limits,
+    /// What has leaked, which sign-ins are compared with.
+    pub breach: Option<Breach>,
     /// Prebuilt incident modes, by name.
     pub playbooks: Vec<Playbook>,
     /// What must hold before this law is installed.

@@ -105,6 +105,12 @@ codes! {
     BAD_THRESHOLD "W0146" Error "A value to compare with cannot be read."
     ARMS_SITE_WIDE "W0147" Warning "A trigger changes things for everybody; only its stand-down keeps it short."
     CLAIMED_CHANNEL "W0148" Warning "A playbook leaves out a channel that a client can claim to come from."
+
+    BREACH_EMPTY "W0150" Error "The lists of what has leaked are none."
+    BREACH_WITHOUT_KEY "W0151" Error "A list is named without the key that it was made with."
+    BREACH_IDLE "W0152" Warning "A list or key is named that nothing is ever compared with."
+    BREACH_FILE "W0153" Error "A list of what has leaked cannot be used."
+    BREACH_STALE "W0154" Warning "A list of what has leaked is older than it may be."
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! law with such a stand-in is never handed out. A broken file is no reason to call names unknown that it may define.
 
 mod actions;
+mod breach;
 mod cases;
 mod channels;
 mod clients;
@@ -77,6 +78,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     let assurance = one("[assurance]", files, |file| file.assurance.given(), |table| table.span, report);
     let identity = one("[identity]", files, |file| file.identity.given(), |table| table.span, report);
     let channels = one("[channels]", files, |file| file.channels.given(), |table| table.span, report);
+    let breach = one("[breach]", files, |file| file.breach.given(), |table| table.span, report);
     let step_up = one("[step_up]", files, |file| file.step_up.given(), |table| table.span, report);
 
     let help_files: Vec<_> = help_files.into_iter().map(|(_, file)| file).collect();
@@ -115,6 +117,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     let upstreams = lower.upstreams(&upstream_files);
     let routes = lower.routes(&journey_files, &marked);
     let limits = lower.limits(&limit_files, &journey_files, &identity);
+    let breach = lower.breach(breach, &journey_files);
     let (refusals, screen) = lower.refusals(all(files, |file| &file.refuse));
     let (profiles, templates) = lower.profiles(&profile_files);
     let cases = lower.cases(tables);
@@ -132,6 +135,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
         routes: routes?,
         refusals,
         limits,
+        breach,
         playbooks: playbooks?,
         cases,
         notices: Notices::speaking(lower.languages, templates)?,

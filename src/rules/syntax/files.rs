@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::breach::BreachFile;
 use super::clients::{ChannelsFile, KeyFile, ProofFile};
 use super::forms::{Later, Many, Named, Whole};
 use super::limits::LimitFile;
@@ -51,6 +52,8 @@ table! {
         case: Vec<CaseFile> = optional;
         /// How often something may be done.
         limits: Named<LimitFile> = optional;
+        /// What has leaked, which sign-ins are compared with.
+        breach: BreachFile = optional;
         /// The languages that customers are spoken to in; English alone when absent.
         languages: LanguagesFile = optional;
         /// The words that customers read, by language.
