@@ -3,6 +3,7 @@
 //! A hash is 64 bits of SipHash-1-3 under a key that the process holds (`CONFIDENCE.md`, privacy). It identifies
 //! within this deployment and means nothing outside it.
 
+use std::borrow::Cow;
 use std::hash::Hasher as _;
 use std::net::IpAddr;
 
@@ -57,6 +58,15 @@ hashed! {
     Session
 }
 
+/// An account's name as it is hashed, here and in lists of what has leaked: without surrounding space, in small letters.
+pub fn account_name(name: &str) -> Cow<'_, str> {
+    let trimmed = name.trim();
+    match trimmed.bytes().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii()) {
+        true => Cow::Owned(trimmed.to_lowercase()),
+        false => Cow::Borrowed(trimmed),
+    }
+}
+
 /// Makes the hashes. One for the process; its key never leaves memory unencrypted.
 #[derive(Clone)]
 pub struct Names {
@@ -87,12 +97,7 @@ impl Names {
 
     /// The account of this name. Surrounding space and letter case do not make another account.
     pub fn account(&self, name: &str) -> Account {
-        let trimmed = name.trim();
-        if trimmed.bytes().any(|b| b.is_ascii_uppercase() || !b.is_ascii()) {
-            Account(self.hash(1, &[trimmed.to_lowercase().as_bytes()]))
-        } else {
-            Account(self.hash(1, &[trimmed.as_bytes()]))
-        }
+        Account(self.hash(1, &[account_name(name).as_bytes()]))
     }
 
     /// The device with this identifier.

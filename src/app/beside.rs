@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::door::Door;
 use crate::control::api::{self, Control};
+use crate::control::audit::written;
 use crate::control::beat::beat;
 use crate::control::law::Law;
 use crate::control::triggers::Tower;
@@ -18,7 +19,9 @@ use crate::control::watch::watch as watch_files;
 use crate::gate::Shared;
 use crate::listen::Doors;
 use crate::listen::tls::Certificates;
+use crate::rules::ruleset::RuleSet;
 use crate::telemetry::lines::Recent;
+use crate::telemetry::lists::ListState;
 use crate::upstream::{Reach, health};
 
 /// How often certificate files are looked at.
@@ -71,10 +74,15 @@ impl Beside {
         };
         let beating = beat(self.law.clone(), self.shared.telemetry.clone(), tower, rooms, stop.clone());
         let watching = watch_files(self.law.clone(), stop.clone());
-        let gauging = gauge(self.shared.clone(), self.doors.clone(), stop.clone());
+        let gauging = gauge(self.law.clone(), self.shared.clone(), self.doors.clone(), stop.clone());
         let probing = health::watch(self.reach.clone(), self.law.in_force().clone(), stop.clone());
         let fetching =
             self.shared.identity.keep_keys(self.law.in_force().clone(), self.shared.clock.clone(), stop.clone());
+        let comparing = self.shared.identity.breach.clone().keep(
+            self.law.in_force().clone(),
+            self.shared.clock.clone(),
+            stop.clone(),
+        );
         let show = async {
             match self.showing_on {
                 Some(listener) => api::show(listener, control.clone(), stop.clone()).await,
@@ -89,8 +97,8 @@ impl Beside {
             }
         };
         let renewing = renew(self.certificates, stop.clone());
-        let (shown, steered, steered_far, (), (), (), (), (), ()) =
-            tokio::join!(show, steer, steer_tls, watching, gauging, probing, fetching, renewing, beating);
+        let (shown, steered, steered_far, (), (), (), (), (), (), ()) =
+            tokio::join!(show, steer, steer_tls, watching, gauging, probing, fetching, comparing, renewing, beating);
         for ended in [shown, steered, steered_far] {
             if let Err(error) = ended {
                 tracing::error!(%error, "a control listener ended");
@@ -120,8 +128,25 @@ fn rooms(law: &Arc<Law>, shared: &Shared, reach: &Arc<Reach>, doors: &Doors) -> 
             "accounts": shared.memory.accounts.len(),
             "sessions": shared.memory.sessions.len(),
             "upstreams": upstreams.collect::<Vec<_>>(),
+            "breach": leaked(&shared, &in_force.rules),
         })
     })
+}
+
+/// The lists of what has leaked, with their state.
+fn leaked(shared: &Shared, rules: &RuleSet) -> Vec<Value> {
+    let lists = shared.identity.breach.show(rules.breach.as_ref(), shared.clock.now());
+    let shown = lists.into_iter().map(|list| {
+        json!({
+            "list": list.kind.word(),
+            "up": list.up(),
+            "stale": list.stale,
+            "entries": list.header.map(|header| header.entries),
+            "created": list.header.map(|header| written(header.created)),
+            "trouble": list.trouble,
+        })
+    });
+    shown.collect()
 }
 
 /// Takes up certificate files that were replaced. What is in use stays while the new ones are not good.
@@ -154,7 +179,7 @@ fn stamps(certificates: &Certificates) -> Vec<Option<(std::time::SystemTime, u64
 }
 
 /// Keeps the gauges that nobody's own code path sets.
-async fn gauge(shared: Shared, doors: Doors, mut stop: watch::Receiver<bool>) {
+async fn gauge(law: Arc<Law>, shared: Shared, doors: Doors, mut stop: watch::Receiver<bool>) {
     let mut beats = tokio::time::interval(Duration::from_secs(1));
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     loop {
@@ -169,5 +194,15 @@ async fn gauge(shared: Shared, doors: Doors, mut stop: watch::Receiver<bool>) {
         gauges.identities.set(count(shared.memory.accounts.len()));
         gauges.sessions.set(count(shared.memory.sessions.len()));
         gauges.jwks_up.set(shared.identity.keys_up(shared.clock.now()).map_or(-1, i64::from));
+        let (rules, now) = (law.in_force().load().rules.clone(), shared.clock.now());
+        shared.telemetry.lists.show(shared.identity.breach.show(rules.breach.as_ref(), now).iter().map(|list| {
+            ListState {
+                list: list.kind.word(),
+                signal: list.kind.signal(),
+                up: list.up(),
+                created: list.header.map(|header| header.created.unix_seconds()),
+                entries: list.header.map_or(0, |header| header.entries),
+            }
+        }));
     }
 }

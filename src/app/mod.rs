@@ -32,6 +32,7 @@ use crate::control::who::Who;
 use crate::gate::Shared;
 use crate::gate::streams::Room;
 use crate::identity::Identity;
+use crate::identity::breach::Breach;
 use crate::listen::tls::{Authority, Certificates, Pair, TlsFault, WhenMissing};
 use crate::listen::{self, BindFault, Doors, Entrance};
 use crate::memory::{Memory, Places};
@@ -166,9 +167,10 @@ impl Weir {
         };
         options.apply(&mut settings);
         let socket = claim_data(&settings.data)?;
-        let (law, disk, loaded) = open_law(&options, &telemetry, &socket, loaded)?;
+        let breach = Arc::<Breach>::default();
+        let (law, disk, loaded) = open_law(&options, &telemetry, &socket, loaded, breach.clone())?;
         let warnings = loaded.render(false);
-        let shared = shared(&settings, &options.clock, &telemetry)?;
+        let shared = shared(&settings, &options.clock, &telemetry, breach)?;
         let workers = match settings.workers {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             count => count,
@@ -432,6 +434,7 @@ fn open_law(
     telemetry: &Telemetry,
     socket: &Path,
     loaded: Loaded,
+    breach: Arc<Breach>,
 ) -> Result<(Arc<Law>, DiskThread, Loaded), StartError> {
     let data = socket.parent().unwrap_or(Path::new("."));
     let (disk, thread) = Disk::open(data, options.clock.clone(), telemetry.clone())
@@ -442,6 +445,7 @@ fn open_law(
         clock: options.clock.clone(),
         telemetry: telemetry.clone(),
         disk,
+        breach,
     };
     match Law::open(opening, loaded) {
         Ok((law, loaded)) => Ok((Arc::new(law), thread, loaded)),
@@ -455,11 +459,16 @@ fn open_law(
     }
 }
 
-fn shared(settings: &Settings, clock: &Clock, telemetry: &Telemetry) -> Result<Shared, StartError> {
+fn shared(
+    settings: &Settings,
+    clock: &Clock,
+    telemetry: &Telemetry,
+    breach: Arc<Breach>,
+) -> Result<Shared, StartError> {
     let mut key = [0; 16];
     random(&mut key)?;
     let names = Names::new(key);
-    let identity = Identity::open(&settings.data, names.clone())
+    let identity = Identity::open(&settings.data, names.clone(), breach)
         .map_err(|error| doing("the signing keys in the data directory")(io::Error::other(error)))?;
     let places = Places {
         accounts: settings.memory.accounts,

@@ -150,6 +150,18 @@ fn table(document: &Value) -> String {
             .collect();
         row("upstream", format!("{}: {}", text(&upstream["name"]), servers.join(", ")));
     }
+    for list in rooms["breach"].as_array().into_iter().flatten() {
+        let state = match (list["trouble"].as_str(), list["entries"].as_u64()) {
+            (Some(trouble), None) => format!("NOT IN USE: {trouble}"),
+            (Some(trouble), Some(entries)) => format!("{entries} entries; the new file is REFUSED: {trouble}"),
+            (None, Some(entries)) => {
+                let old = if list["stale"] == true { ", TOO OLD" } else { "" };
+                format!("{entries} entries, of {}{old}", super::arm::second(&text(&list["created"])))
+            }
+            (None, None) => "not read yet".to_owned(),
+        };
+        row("leaked", format!("{}: {state}", text(&list["list"])));
+    }
     out
 }
 

@@ -18,6 +18,7 @@ pub use super::outcome::Outcome;
 use super::posture;
 use super::who::Who;
 use crate::clock::{Clock, Moment};
+use crate::identity::breach::Breach;
 use crate::rules::in_force::InForce;
 use crate::rules::posture::Posture;
 use crate::rules::ruleset::{Fingerprint, RuleSet, Server};
@@ -56,6 +57,8 @@ pub struct Law {
     mark: String,
     in_force: Swap<InForce>,
     pub(super) disk: Disk,
+    /// Lists that a law names are in memory before it is in force.
+    breach: Arc<Breach>,
     pub(super) events: Events,
     /// One reading of the files at a time, so that an older one is never installed after a newer.
     reading: Mutex<()>,
@@ -89,6 +92,8 @@ pub struct Opening {
     pub telemetry: Telemetry,
     /// What writes to the data directory.
     pub disk: Disk,
+    /// What keeps the lists that laws name.
+    pub breach: Arc<Breach>,
 }
 
 /// Why there is no first law.
@@ -160,8 +165,9 @@ impl Law {
             despite_cases.clone_from(&kept.despite_cases);
         }
         let Some(rules) = loaded.take_despite_cases() else { return Err(NoLaw::Rules(Box::new(loaded))) };
-        let Opening { dir, adjust, clock, telemetry, disk } = opening;
+        let Opening { dir, adjust, clock, telemetry, disk, breach } = opening;
         let now = clock.now();
+        breach.settle(rules.breach.as_ref(), now);
         let ended = kept.drop_ended(now);
         let bounded = posture::bound(&kept.posture, &rules, now);
         if let Some((posture, _)) = &bounded {
@@ -201,6 +207,7 @@ impl Law {
             mark: mark(),
             in_force: Swap::new(Arc::new(in_force)),
             disk,
+            breach,
             events: Events::default(),
             reading: Mutex::new(()),
             state: Mutex::new(state),
@@ -285,6 +292,7 @@ impl Law {
         // Reading may take long, and arming must not wait for it: only what is read is installed under the lock.
         let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let mut loaded = load(&self.dir);
+        self.breach.prepare(loaded.compiled().and_then(|rules| rules.breach.as_ref()), self.clock.now());
         let mut state = self.lock();
         let now = self.in_force.load();
         if asked.expect.as_ref().is_some_and(|expect| *expect != self.tag_of(now.generation)) {
@@ -364,6 +372,8 @@ impl Law {
 
     /// The same, as somebody asked for it. The posture stays as it is.
     pub fn roll_back_by(&self, who: &Who, reason: &str, expect: Option<&str>) -> Outcome {
+        let before = self.lock().before.clone();
+        self.breach.prepare(before.as_ref().and_then(|rules| rules.breach.as_ref()), self.clock.now());
         let mut state = self.lock();
         let now = self.in_force.load();
         let generation = now.generation;

@@ -3,6 +3,7 @@
 //! It must never wait on the request path (keys arrive in the background), never keep or print a secret, and never read in
 //! one way what could be read in two.
 
+pub mod breach;
 pub mod cookies;
 pub mod device;
 pub mod fields;
@@ -24,6 +25,7 @@ use crate::rules::in_force::InForce;
 use crate::rules::ruleset::{JwtSource, SubjectSource};
 use crate::subject::Names;
 use crate::swap::Swap;
+use breach::Breach;
 use device::Devices;
 use keys::Keys;
 use signed::{Keyring, KeyringError};
@@ -43,6 +45,8 @@ pub struct Identity {
     pub keys: Keyring,
     /// Makes and reads device cookies.
     pub devices: Devices,
+    /// What has leaked.
+    pub breach: Arc<Breach>,
     names: Names,
     issuers: Mutex<HashMap<JwtSource, Issuer>>,
 }
@@ -59,10 +63,10 @@ impl Identity {
     ///
     /// # Errors
     /// When they cannot be read, made or trusted.
-    pub fn open(data: &Path, names: Names) -> Result<Self, KeyringError> {
+    pub fn open(data: &Path, names: Names, breach: Arc<Breach>) -> Result<Self, KeyringError> {
         let keys = Keyring::open(&data.join("signing.keys"))?;
         let devices = Devices::new(keys.clone(), names.clone(), REMEMBERED)?;
-        Ok(Self { keys, devices, names, issuers: Mutex::default() })
+        Ok(Self { keys, devices, breach, names, issuers: Mutex::default() })
     }
 
     /// What verifies the tokens of an issuer. Takes a lock: a worker asks once for each generation of the law.

@@ -5,6 +5,7 @@
 
 pub mod armed;
 pub mod lines;
+pub mod lists;
 pub mod series;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use prometheus_client::encoding::{EncodeMetric as _, MetricEncoder};
 use prometheus_client::registry::Registry;
 
 use self::armed::{ArmedCollector, ArmedPlaybooks};
+use self::lists::{Lists, ListsCollector};
 use self::series::{Counter, Histogram, Series};
 
 /// Seconds, as OpenTelemetry's semantic conventions ask for HTTP durations.
@@ -57,6 +59,8 @@ pub struct Telemetry {
     pub classes: Arc<Series<Counter, 1>>,
     /// `weir_posture{playbook}` and `weir_posture_expires_timestamp_seconds{playbook}`
     pub armed: Arc<ArmedPlaybooks>,
+    /// `weir_breach_list_entries{list}`, `weir_breach_list_created_timestamp_seconds{list}`, and whether each works in `weir_signal_up`
+    pub lists: Arc<Lists>,
     /// What changes rarely.
     pub gauges: Arc<Gauges>,
     registry: Arc<Registry>,
@@ -150,6 +154,7 @@ impl Telemetry {
             Series::counter("weir_upstream_failures", "Requests that an upstream failed", ["upstream"]);
         let classes = Series::counter("weir_requests", "Requests by the class of their client", ["class"]);
         let armed = Arc::<ArmedPlaybooks>::default();
+        let lists = Arc::<Lists>::default();
         let lines_dropped = Arc::new(Counter::default());
         let gauges = Arc::new(Gauges::default());
         gauges.jwks_up.set(-1);
@@ -168,8 +173,12 @@ impl Telemetry {
         registry.register_collector(Box::new(upstream_failures.clone()));
         registry.register_collector(Box::new(classes.clone()));
         registry.register_collector(Box::new(ArmedCollector(armed.clone())));
-        registry
-            .register_collector(Box::new(GaugeCollector { gauges: gauges.clone(), dropped: lines_dropped.clone() }));
+        registry.register_collector(Box::new(ListsCollector(lists.clone())));
+        registry.register_collector(Box::new(GaugeCollector {
+            gauges: gauges.clone(),
+            lists: lists.clone(),
+            dropped: lines_dropped.clone(),
+        }));
         Self {
             requests,
             decisions,
@@ -184,6 +193,7 @@ impl Telemetry {
             upstream_failures,
             classes,
             armed,
+            lists,
             lines_dropped,
             gauges,
             registry: Arc::new(registry),
@@ -203,6 +213,7 @@ impl Telemetry {
 #[derive(Debug)]
 struct GaugeCollector {
     gauges: Arc<Gauges>,
+    lists: Arc<Lists>,
     dropped: Arc<Counter>,
 }
 
@@ -234,6 +245,9 @@ impl prometheus_client::collector::Collector for GaugeCollector {
         let jwks = self.gauges.jwks_up.value();
         if jwks >= 0 {
             up.encode_family(&[("signal", "jwks")])?.encode_gauge(&jwks)?;
+        }
+        for (signal, works) in self.lists.signals() {
+            up.encode_family(&[("signal", signal)])?.encode_gauge(&i64::from(works))?;
         }
         let mut disk = encoder.encode_descriptor(
             "weir_disk_ok",

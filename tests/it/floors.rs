@@ -64,6 +64,9 @@ const ONE_ROOM: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["identity"]),
     ("rcgen", &["listen"]),
     ("x509_parser", &["listen"]),
+    ("xorf", &["identity"]),
+    ("flate2", &["cli"]),
+    ("zeroize", &["identity", "cli"]),
 ];
 
 fn floor(room: &str) -> u8 {

@@ -8,10 +8,12 @@ pub mod body;
 mod class;
 mod client;
 pub mod cookie;
+mod leaked;
 mod method;
 mod outgoing;
 
 pub use client::Client;
+pub use leaked::Leaked;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -96,6 +98,8 @@ pub struct Context<'a> {
     pub proof: Reading<Proof>,
     /// Whose account: verified in a session, claimed at a sign-in.
     pub account: Reading<Account>,
+    /// Whether what was typed has leaked.
+    pub leaked: Leaked,
     /// Where a change was made from, on the same site.
     pub referer: Option<String>,
     /// Every session that an application might read out of the request's cookies.
@@ -184,6 +188,7 @@ impl<'a> Context<'a> {
             facts: None,
             proof: Reading::Unknown(Why::Missing),
             account: Reading::Unknown(Why::NotAsked),
+            leaked: Leaked::NOT_ASKED,
             referer: None,
             brought: SmallVec::new(),
             vouched: false,
@@ -319,13 +324,19 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Whether a field of the body is needed before the request is judged: the account's, or one that may stand for the method.
+    /// Whether a field of the body is needed before the request is judged: the account's, a password that is compared, or one that
+    /// may stand for the method.
     pub fn reads_fields(&self, head: &request::Parts) -> bool {
-        self.journey.is_some_and(|journey| self.prepared.rules().journey(journey).account.is_some())
-            || (self.listed && method::is_form(head))
+        let rules = self.prepared.rules();
+        let asks = |journey| {
+            let journey = rules.journey(journey);
+            journey.account.is_some() || (journey.credential.is_some() && rules.breach.is_some())
+        };
+        self.journey.is_some_and(asks) || (self.listed && method::is_form(head))
     }
 
-    /// Reads the account's name from the body, where the journey has one, and forgets it: only its hash is kept.
+    /// Reads the account's name and the password from the body, where the journey has them, and forgets them: only the name's hash
+    /// is kept, and whether they have leaked.
     ///
     /// # Errors
     /// When the body asks that the method be read as another.
@@ -340,17 +351,22 @@ impl<'a> Context<'a> {
             return Err(Fault::MethodOverride);
         }
         let Some(journey) = self.journey else { return Ok(()) };
-        let Some(field) = &self.prepared.rules().journey(journey).account else { return Ok(()) };
-        let named = match body.whole() {
+        let rules = self.prepared.rules();
+        let journey = rules.journey(journey);
+        let bytes = body.whole().map(|bytes| &bytes[..]);
+        let name = journey.account.as_ref().map(|field| match bytes {
             Some(bytes) => {
                 let query = head.uri.query().unwrap_or_default();
-                let name = fields::with_query(field, query, fields::read(field, &head.headers, bytes));
-                name.map(|name| gate.shared.names.account(&name))
+                fields::with_query(field, query, fields::read(field, &head.headers, bytes))
             }
             None => Reading::Unknown(Why::Ambiguous),
-        };
-        self.account = named;
-        record.account = self.account.known();
+        });
+        let named = name.as_ref().map_or(Reading::Unknown(Why::NotAsked), |name| name.as_ref().map(|name| &**name));
+        self.leaked = Leaked::read(gate, (rules, journey), head, bytes, named, self.now);
+        if let Some(name) = &name {
+            self.account = name.as_ref().map(|name| gate.shared.names.account(name));
+            record.account = self.account.known();
+        }
         Ok(())
     }
 
@@ -382,7 +398,7 @@ impl<'a> Context<'a> {
             session: self.proof,
             gap_at_sign_in: self.facts.filter(|facts| facts.network == self.network).map(|facts| facts.gap()),
         };
-        Readings::of(&sighting, self.now)
+        Readings { exposure: self.leaked.exposure, ..Readings::of(&sighting, self.now) }
     }
 
     /// What the judge is asked about this request.
