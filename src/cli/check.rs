@@ -7,13 +7,17 @@ use serde_json::json;
 use super::say::{say, say_line};
 use super::{CheckArguments, color};
 use crate::app::preflight;
+use crate::clock::Clock;
 use crate::control::load::{Loaded, load};
+use crate::identity::breach::inspect;
 use crate::rules::diagnostic::{self, Diagnostic, codes};
 
 pub fn check(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
     let mut loaded = load(&arguments.dir);
     if let (Some(settings), Some(rules)) = (&loaded.settings, loaded.compiled()) {
+        let leaked = rules.breach.as_ref().map(|law| inspect(law, Clock::System.now())).unwrap_or_default();
         let unusable = preflight(settings, rules).into_iter();
+        loaded.diagnostics.extend(leaked);
         loaded.diagnostics.extend(unusable.map(|said| Diagnostic::of(&codes::FILE, said)));
     }
     let good = loaded.errors() == 0 && (!arguments.deny_warnings || loaded.warnings() == 0);

@@ -3,6 +3,7 @@
 mod arm;
 mod asking;
 mod audit;
+mod breach;
 mod check;
 mod completions;
 mod demo;
@@ -86,6 +87,8 @@ enum Command {
     Schema(schema::SchemaArguments),
     /// Make a key for a machine that calls your site
     Key(key::KeyArguments),
+    /// Make and look at lists of what has leaked
+    Breach(breach::BreachArguments),
     /// Start a demonstration shop with Weir in front of it
     Demo(DemoArguments),
     /// Show what is in force in a running Weir
@@ -234,6 +237,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Init(arguments) => init::init(&arguments),
         Command::Schema(arguments) => schema::schema(&arguments),
         Command::Key(arguments) => key::key(&arguments),
+        Command::Breach(arguments) => breach::breach(&arguments),
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Man(arguments) => completions::man(&arguments),
         Command::Demo(arguments) => demo::demo(arguments),

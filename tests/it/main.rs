@@ -6,6 +6,7 @@ mod actions;
 mod armed;
 mod arming;
 mod audit;
+mod breach;
 mod classes;
 mod cli;
 mod commands;
