@@ -16,7 +16,7 @@ use crate::subject::Account;
 ///
 /// The digits, weighted 1 to 9, sum to a multiple of eleven. As eleven is prime and the weights differ, one wrong digit, or
 /// any two digits that changed places, is always noticed (the principle of ISBN-10).
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Reference(u32);
 
 /// Why what was read out is no reference.
@@ -94,7 +94,7 @@ impl fmt::Debug for Reference {
 
 /// Where a customer was stopped, and where they were sent. Journey and help are keyed hashes of their names, which mean the
 /// same after a reload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Handoff {
     /// The journey.
     pub journey: u64,
@@ -119,7 +119,7 @@ impl Worth for Handoff {
 }
 
 /// Which reference a client was last given, so that reloading a page makes no new one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Given {
     reference: Reference,
     expires: Moment,

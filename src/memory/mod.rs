@@ -30,17 +30,17 @@ pub use throttle::Throttles;
 pub struct Places {
     /// Accounts, at most 512 bytes each. The loser is an account whose owner never came in.
     pub accounts: usize,
-    /// Devices, about 40 bytes each. The loser is a device on which nothing ever succeeded.
+    /// Devices, about 24 bytes each. The loser is a device on which nothing ever succeeded.
     pub devices: usize,
-    /// Networks, about 40 bytes each. The loser is a network from which nothing ever succeeded.
+    /// Networks, about 24 bytes each. The loser is a network from which nothing ever succeeded.
     pub networks: usize,
-    /// Sessions, about 90 bytes each. The loser is one that has been idle for thirty days, then any that was not touched lately.
+    /// Sessions, about 80 bytes each. The loser is one that has been idle for thirty days, then any that was not touched lately.
     pub sessions: usize,
-    /// Handoffs, about 100 bytes each. The loser is one that has expired, then one without an account.
+    /// Handoffs, about 90 bytes each. The loser is one that has expired, then one without an account.
     pub handoffs: usize,
     /// Clients whose repeated answers are counted, and as many that are throttled.
     pub clients: usize,
-    /// Keys of each kind that limits count, about 27 bytes each. The loser is one whose allowance is whole again.
+    /// Keys of each kind that limits count, about 24 bytes each. The loser is one whose allowance is whole again.
     pub limits: usize,
 }
 

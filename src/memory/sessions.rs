@@ -120,6 +120,23 @@ impl SessionFacts {
     }
 }
 
+impl Default for SessionFacts {
+    /// What stands in an empty place: nobody's session, held.
+    fn default() -> Self {
+        Self {
+            account: 0,
+            device: 0,
+            network: Network::from_bits(0),
+            level: 0,
+            gap: NO_GAP,
+            proof_at: Moment::default(),
+            last_seen: 0,
+            began_as: None,
+            held: true,
+        }
+    }
+}
+
 impl Worth for SessionFacts {
     /// A held session is worth as much as a whole one: forgetting that it is held would open it.
     fn worth(&self, now: Moment) -> u8 {

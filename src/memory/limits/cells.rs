@@ -20,6 +20,12 @@ struct Cell {
 /// Parts of an allowance that are told apart when somebody must be forgotten.
 const PARTS: u64 = 8;
 
+impl Default for Cell {
+    fn default() -> Self {
+        Self { whole: NonZeroU64::MIN, rest: 0 }
+    }
+}
+
 impl Worth for Cell {
     fn worth(&self, now: Moment) -> u8 {
         let missing = self.whole.get().saturating_sub(nanos(now)) / 1_000_000;
