@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::hash::Hasher as _;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use siphasher::sip::SipHasher13;
 
 macro_rules! hashed {
@@ -24,6 +25,22 @@ macro_rules! hashed {
             /// Takes up bits that a table or a signed value kept.
             pub const fn from_bits(bits: u64) -> Self {
                 Self(bits)
+            }
+        }
+
+        /// Hexadecimal digits where a person reads, a number elsewhere.
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match serializer.is_human_readable() {
+                    true => serializer.collect_str(self),
+                    false => serializer.serialize_u64(self.0),
+                }
+            }
+        }
+
+        impl<'d> Deserialize<'d> for $name {
+            fn deserialize<D: Deserializer<'d>>(deserializer: D) -> Result<Self, D::Error> {
+                u64::deserialize(deserializer).map(Self)
             }
         }
 

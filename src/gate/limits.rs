@@ -20,6 +20,7 @@ use crate::clock::Moment;
 use crate::confidence::Reading;
 use crate::judge::history::BucketHistory;
 use crate::judge::signals::device::Standing;
+use crate::memory::limits::account_on;
 use crate::rules::limits::{Key, Limit};
 use crate::subject::{Account, Device};
 
@@ -144,5 +145,5 @@ fn account_or_own_device(gate: &Gate, context: &Context<'_>, account: Account) -
         Reading::Known(device) => Some(device).filter(trusted),
         Reading::Unknown(_) => None,
     };
-    account.bits() ^ own.map_or(0, |device| device.bits().rotate_left(32))
+    account_on(account, own)
 }

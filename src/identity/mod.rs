@@ -8,6 +8,7 @@ pub mod cookies;
 pub mod device;
 pub mod fields;
 pub mod keys;
+pub mod naming;
 pub mod return_target;
 pub mod session;
 pub mod signed;

@@ -128,6 +128,11 @@ pub enum KeyringError {
     /// It is no keyring.
     #[error("{0} is not a keyring: remove it to begin with new keys (device cookies are then forgotten)")]
     Broken(PathBuf),
+    /// It is not the key of hashes.
+    #[error(
+        "{0} is no key: put back the one that was there, or remove it to begin with a new one (everything that is remembered is then forgotten)"
+    )]
+    NoKey(PathBuf),
 }
 
 /// The keys: one that signs, and the one before, which is still believed.
@@ -282,13 +287,18 @@ fn write(path: &Path, pair: &Pair) -> io::Result<()> {
         URL_SAFE_NO_PAD.encode_string(key.secret, &mut text);
         text.push('\n');
     }
+    put_in_place(path, |file| file.write_all(text.as_bytes()))
+}
+
+/// Writes a file that only its owner can read, whole or not at all.
+pub(super) fn put_in_place(path: &Path, fill: impl FnOnce(&mut fs::File) -> io::Result<()>) -> io::Result<()> {
     let beside = path.with_extension("new");
     match fs::remove_file(&beside) {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
         Ok(()) | Err(_) => {}
     }
     let mut file = private(&beside)?;
-    file.write_all(text.as_bytes())?;
+    fill(&mut file)?;
     file.sync_all()?;
     fs::rename(&beside, path)?;
     // The rename itself is kept once the directory is.
@@ -310,13 +320,13 @@ fn private(path: &Path) -> io::Result<fs::File> {
 }
 
 #[cfg(unix)]
-fn exposed(metadata: &fs::Metadata) -> bool {
+pub(super) fn exposed(metadata: &fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     metadata.permissions().mode() & 0o077 != 0
 }
 
 #[cfg(not(unix))]
-fn exposed(_: &fs::Metadata) -> bool {
+pub(super) fn exposed(_: &fs::Metadata) -> bool {
     false
 }
 

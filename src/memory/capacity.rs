@@ -2,8 +2,31 @@
 //!
 //! It must never count one customer twice: a reference that is shown again takes no more room.
 
+use super::stores::{About, Passing, Store};
 use super::table::{Table, Worth};
 use crate::clock::Moment;
+
+const HELP: About = About {
+    name: "help",
+    whom: "one place of help",
+    holds: "how many customers were sent there within the hour",
+    key: "keyed hash of its name",
+    purpose: "to send nobody to a line that is full",
+    kept: "two hours",
+    erased: "not by account: it does not say whose it is, and ends by itself",
+    on_disk: false,
+};
+
+const STRANGERS: About = About {
+    name: "strangers",
+    whom: "one network",
+    holds: "how many references strangers there were given within the hour",
+    key: "keyed hash of the address",
+    purpose: "to keep a flood of strangers from using up references",
+    kept: "two hours",
+    erased: "not by account: it does not say whose it is, and ends by itself",
+    on_disk: false,
+};
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Taken {
@@ -37,6 +60,14 @@ impl Capacity {
     /// Counts for this many places. The loser is the one that was given nothing for longest.
     pub fn new(places: usize) -> Self {
         Self(Table::new(places))
+    }
+
+    pub(super) fn of_help(&self) -> Box<dyn Store + '_> {
+        Box::new(Passing { about: &HELP, table: &self.0 })
+    }
+
+    pub(super) fn of_strangers(&self) -> Box<dyn Store + '_> {
+        Box::new(Passing { about: &STRANGERS, table: &self.0 })
     }
 
     /// Gives one customer to a place of help (a keyed hash of its name) that takes `per_hour`. False when it is full.

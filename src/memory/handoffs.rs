@@ -7,7 +7,10 @@ use std::fmt;
 use std::time::Duration;
 
 use aws_lc_rs::rand;
+use serde::{Deserialize, Serialize};
 
+use super::checkpoint::Kept;
+use super::stores::{About, Lasting, Passing, Store};
 use super::table::{Table, Worth};
 use crate::clock::Moment;
 use crate::subject::Account;
@@ -94,7 +97,7 @@ impl fmt::Debug for Reference {
 
 /// Where a customer was stopped, and where they were sent. Journey and help are keyed hashes of their names, which mean the
 /// same after a reload.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handoff {
     /// The journey.
     pub journey: u64,
@@ -117,6 +120,35 @@ impl Worth for Handoff {
         }
     }
 }
+
+impl Kept for Handoff {
+    /// None while it is good, and then for ever.
+    fn idle(&self, now: Moment) -> Duration {
+        if self.expires > now { Duration::ZERO } else { Duration::MAX }
+    }
+}
+
+const OPEN: About = About {
+    name: "handoffs",
+    whom: "one customer who was sent to a person",
+    holds: "journey and place of help as hashes, the account as a hash if one was named, from when until when",
+    key: "the reference that the customer reads out",
+    purpose: "to show an agent where the customer was stopped",
+    kept: "until the reference expires",
+    erased: "weir erase, from memory and disk at once",
+    on_disk: true,
+};
+
+const GIVEN: About = About {
+    name: "given",
+    whom: "one client and one journey",
+    holds: "the reference that it was given, and until when",
+    key: "keyed hash of client and journey",
+    purpose: "to make no new reference when a page is reloaded",
+    kept: "until the reference expires",
+    erased: "not by account: it does not say whose it is, and ends by itself",
+    on_disk: false,
+};
 
 /// Which reference a client was last given, so that reloading a page makes no new one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -153,6 +185,16 @@ impl Handoffs {
     /// Room for this many references.
     pub fn new(places: usize) -> Self {
         Self { open: Table::new(places), given: Table::new(places) }
+    }
+
+    pub(super) fn stores(&self) -> [Box<dyn Store + '_>; 2] {
+        let open = Lasting {
+            about: &OPEN,
+            table: &self.open,
+            keep: |_| Duration::ZERO,
+            of: |_, handoff, account| handoff.account == Some(account),
+        };
+        [Box::new(open), Box::new(Passing { about: &GIVEN, table: &self.given })]
     }
 
     /// The reference that this client has already been given for the same, while it is good.

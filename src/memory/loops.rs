@@ -2,6 +2,7 @@
 //!
 //! It must never count two different refusals as one.
 
+use super::stores::{About, Passing, Store};
 use super::table::{Table, Worth};
 use crate::clock::Moment;
 use std::time::Duration;
@@ -10,6 +11,17 @@ use std::time::Duration;
 const TIMES: u8 = 3;
 /// ... within this long are a loop.
 const WITHIN: Duration = Duration::from_secs(60);
+
+const ABOUT: About = About {
+    name: "loops",
+    whom: "one client and one refusal",
+    holds: "how often it was given within a minute",
+    key: "keyed hash of session or client and of what was refused",
+    purpose: "to stop an app that repeats a refused request for ever",
+    kept: "a minute",
+    erased: "not by account: it does not say whose it is, and ends by itself",
+    on_disk: false,
+};
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Told {
@@ -31,6 +43,10 @@ impl Loops {
     /// Room for this many clients.
     pub fn new(clients: usize) -> Self {
         Self(Table::new(clients))
+    }
+
+    pub(super) fn store(&self) -> Box<dyn Store + '_> {
+        Box::new(Passing { about: &ABOUT, table: &self.0 })
     }
 
     /// Notes that this refusal (a keyed hash of session or client, and of what was refused) is answered with a 401 now.

@@ -5,10 +5,14 @@
 //! a raw name, address, cookie or token, never grow past its bound, and never hold a lock across an await.
 
 pub mod capacity;
+pub mod checkpoint;
 pub mod handoffs;
+pub mod keeper;
 pub mod limits;
 pub mod loops;
+pub mod retention;
 pub mod sessions;
+pub mod stores;
 mod table;
 pub mod throttle;
 

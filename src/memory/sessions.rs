@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::Moment;
 use crate::judge::signals::Gap;
 use crate::judge::signals::authentication::Proof;
@@ -13,7 +15,7 @@ use crate::subject::{Account, Device, Network, Session};
 use super::table::Worth;
 
 /// One session, at most 72 bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct SessionFacts {
     /// No account when zero.
     account: u64,

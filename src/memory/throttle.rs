@@ -4,8 +4,20 @@
 
 use std::time::Duration;
 
+use super::stores::{About, Passing, Store};
 use super::table::{Table, Worth};
 use crate::clock::Moment;
+
+const ABOUT: About = About {
+    name: "turns",
+    whom: "one client and one journey",
+    holds: "when its next turn is",
+    key: "keyed hash of client and journey",
+    purpose: "to tell a client that is slowed down when to come back",
+    kept: "until that turn, seconds to minutes",
+    erased: "not by account: it does not say whose it is, and ends by itself",
+    on_disk: false,
+};
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Turn {
@@ -27,6 +39,10 @@ impl Throttles {
     /// Room for this many clients.
     pub fn new(clients: usize) -> Self {
         Self(Table::new(clients))
+    }
+
+    pub(super) fn store(&self) -> Box<dyn Store + '_> {
+        Box::new(Passing { about: &ABOUT, table: &self.0 })
     }
 
     /// Whether it is this client's turn (a keyed hash of client and journey). If it is, the next one is `every` later.

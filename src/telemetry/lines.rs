@@ -77,6 +77,32 @@ impl Recent {
         }
     }
 
+    /// How many lines contain these bytes.
+    pub fn count(&self, part: &str) -> usize {
+        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = latest.chunks.iter().flat_map(|chunk| chunk.split(|byte| *byte == b'\n'));
+        lines.filter(|line| memchr::memmem::find(line, part.as_bytes()).is_some()).count()
+    }
+
+    /// Takes out every line that contains these bytes, and says how many that was.
+    pub fn forget(&self, part: &str) -> usize {
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gone = 0;
+        for chunk in &mut latest.chunks {
+            if memchr::memmem::find(chunk, part.as_bytes()).is_none() {
+                continue;
+            }
+            let kept = chunk.split_inclusive(|byte| *byte == b'\n').filter(|line| {
+                let forget = memchr::memmem::find(line, part.as_bytes()).is_some();
+                gone += usize::from(forget);
+                !forget
+            });
+            *chunk = kept.flatten().copied().collect();
+        }
+        latest.bytes = latest.chunks.iter().map(Vec::len).sum();
+        gone
+    }
+
     /// The newest line that contains these bytes and that is wanted.
     pub fn find(&self, part: &str, wanted: impl Fn(&str) -> bool) -> Option<String> {
         let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);

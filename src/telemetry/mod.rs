@@ -87,6 +87,10 @@ pub struct Gauges {
     pub posture_disk_ok: Gauge,
     /// `weir_disk_ok{what="audit"}`: 1 while changes can be recorded.
     pub audit_disk_ok: Gauge,
+    /// `weir_disk_ok{what="checkpoint"}`: 1 while what is remembered can be kept.
+    pub checkpoint_disk_ok: Gauge,
+    /// `weir_checkpoints_refused`: stores that began empty because their file was not believed.
+    pub checkpoints_refused: Gauge,
     /// `weir_signal_up{signal="jwks"}`: 1 or 0; below zero while the rules name no source of keys, and then not shown.
     pub jwks_up: Gauge,
 }
@@ -160,6 +164,7 @@ impl Telemetry {
         gauges.jwks_up.set(-1);
         gauges.posture_disk_ok.set(1);
         gauges.audit_disk_ok.set(1);
+        gauges.checkpoint_disk_ok.set(1);
         registry.register_collector(Box::new(requests.clone()));
         registry.register_collector(Box::new(decisions.clone()));
         registry.register_collector(Box::new(confidence.clone()));

@@ -8,6 +8,8 @@ mod reports;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::signals::behaviour::Place;
 use super::signals::device::Standing;
 use super::signals::{Past, Signal};
@@ -69,7 +71,7 @@ fn second(now: Moment) -> u32 {
 }
 
 /// A count that halves with time, decayed when it is touched.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Decayed {
     value: f32,
     at: u32,
@@ -98,7 +100,7 @@ fn half_life(signal: Signal) -> Duration {
 }
 
 /// A device that the account trusts. An empty slot has no days.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Trusted {
     device: u64,
     days: u16,
@@ -107,7 +109,7 @@ struct Trusted {
 }
 
 /// A network that the account knows. An empty slot has no days.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Familiar {
     network: u64,
     days: u16,
@@ -115,7 +117,7 @@ struct Familiar {
 }
 
 /// A device or a network in quarantine. An empty slot was never seen.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Waiting {
     tag: u64,
     first: u32,
@@ -123,14 +125,14 @@ struct Waiting {
 }
 
 /// Failed sign-ins of the account by one device.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Failing {
     device: u64,
     count: Decayed,
 }
 
 /// What is remembered of one account: at most 512 bytes, whatever happens to it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct AccountHistory {
     devices: [Trusted; DEVICES],
     networks: [Familiar; NETWORKS],
@@ -414,7 +416,7 @@ impl Shared {
 ///
 /// Observe only what came from devices that their account does not trust: a customer's own typing errors say nothing about
 /// the place.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct BucketHistory {
     failed: Decayed,
     succeeded: Decayed,
@@ -437,6 +439,12 @@ impl BucketHistory {
     /// Whether anything ever succeeded there.
     pub const fn has_succeeded(&self) -> bool {
         self.succeeded.value > 0.0
+    }
+
+    /// How long ago anything was observed there.
+    pub fn idle(&self, now: Moment) -> Duration {
+        let last = self.failed.at.max(self.succeeded.at).max(self.first_seen);
+        Duration::from_secs(u64::from(second(now).saturating_sub(last)))
     }
 
     /// When it was first seen.

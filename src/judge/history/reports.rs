@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::Moment;
 
 /// One fact about an account that came from elsewhere.
@@ -25,7 +27,7 @@ pub enum Reported {
 }
 
 /// How risky another system holds an account.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Risk {
     /// Not at all, or not any more.
     #[default]
@@ -37,7 +39,7 @@ pub enum Risk {
 }
 
 /// All reports of one account, each as the second of its event; 0 for none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reports {
     compromised: u32,
     changed: u32,

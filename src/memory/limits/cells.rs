@@ -6,6 +6,7 @@
 use std::num::NonZeroU64;
 
 use crate::clock::Moment;
+use crate::memory::stores::{About, Passing, Store};
 use crate::memory::{Table, Worth};
 
 /// What one key has used.
@@ -61,6 +62,15 @@ impl Cells {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    pub(super) fn store(&self, about: &'static About) -> Box<dyn Store + '_> {
+        Box::new(Passing { about, table: &self.0 })
+    }
+
+    /// Forgets a key; false when it was not counted.
+    pub(super) fn remove(&self, key: u64) -> bool {
+        self.0.remove(key).is_some()
     }
 
     /// How many keys there can be.

@@ -13,10 +13,78 @@ use std::sync::Arc;
 pub use cells::Cells;
 pub use limiter::Limiter;
 
+use super::stores::{About, Store};
 use crate::rules::limits::{Key, Limit};
+use crate::subject::{Account, Device};
 
 /// Cells that all limits in shadow share.
 const SHADOW: usize = 8_192;
+
+const ACCOUNTS: About = About {
+    name: "limits_accounts",
+    whom: "one account",
+    holds: "when its allowance is whole again",
+    key: "keyed hash",
+    purpose: "to hold limits",
+    kept: "until the allowance is whole again",
+    erased: "weir erase",
+    on_disk: false,
+};
+
+const CLIENTS: About = About {
+    name: "limits_clients",
+    whom: "one client",
+    holds: "when its allowance is whole again",
+    key: "keyed hash",
+    purpose: "to hold limits",
+    kept: "until the allowance is whole again",
+    erased: "not by account: it does not say whose it is, and ends by itself",
+    on_disk: false,
+};
+
+const DEVICES: About = About {
+    name: "limits_devices",
+    whom: "one device",
+    holds: "when its allowance is whole again",
+    key: "keyed hash",
+    purpose: "to hold limits",
+    kept: "until the allowance is whole again",
+    erased: "not by account: it does not say whose it is, and ends by itself",
+    on_disk: false,
+};
+
+const NETWORKS: About = About {
+    name: "limits_networks",
+    whom: "one network",
+    holds: "when its allowance is whole again",
+    key: "keyed hash",
+    purpose: "to hold limits",
+    kept: "until the allowance is whole again",
+    erased: "not by account: it does not say whose it is, and ends by itself",
+    on_disk: false,
+};
+
+const HEADERS: About = About {
+    name: "limits_headers",
+    whom: "one value of a header that a rule names",
+    holds: "when its allowance is whole again",
+    key: "keyed hash",
+    purpose: "to hold limits",
+    kept: "until the allowance is whole again",
+    erased: "not by account: it does not say whose it is, and ends by itself",
+    on_disk: false,
+};
+
+const SHADOWS: About = About {
+    name: "limits_shadow",
+    whom: "whatever a limit in shadow counts",
+    holds: "when its allowance is whole again",
+    key: "keyed hash",
+    purpose: "to hold limits",
+    kept: "until the allowance is whole again",
+    erased: "not by account: it does not say whose it is, and ends by itself",
+    on_disk: false,
+};
 
 /// The cells of every limit.
 #[derive(Debug)]
@@ -43,6 +111,25 @@ impl Allowances {
         }
     }
 
+    pub(super) fn stores(&self) -> [Box<dyn Store + '_>; 6] {
+        let Self { accounts, clients, devices, networks, headers, shadow } = self;
+        [
+            accounts.store(&ACCOUNTS),
+            clients.store(&CLIENTS),
+            devices.store(&DEVICES),
+            networks.store(&NETWORKS),
+            headers.store(&HEADERS),
+            shadow.store(&SHADOWS),
+        ]
+    }
+
+    /// Forgets what an account has used, on any of these devices too. Says how many cells that was.
+    pub fn forget(&self, account: Account, devices: &[Device]) -> usize {
+        let on = devices.iter().map(|device| account_on(account, Some(*device)));
+        let all = std::iter::once(account_on(account, None)).chain(on);
+        all.flat_map(|key| [self.accounts.remove(key), self.shadow.remove(key)]).filter(|gone| *gone).count()
+    }
+
     /// Where a limit counts.
     pub fn cells(&self, limit: &Limit) -> &Arc<Cells> {
         match (&limit.key, limit.shadow) {
@@ -54,6 +141,11 @@ impl Allowances {
             (Key::Header(_), false) => &self.headers,
         }
     }
+}
+
+/// The key under which an account's use counts; on a device that it trusts, it counts apart.
+pub fn account_on(account: Account, device: Option<Device>) -> u64 {
+    account.bits() ^ device.map_or(0, |device| device.bits().rotate_left(32))
 }
 
 #[cfg(test)]

@@ -1,0 +1,329 @@
+//! Every store of what is remembered, in one list: what it holds about whom, and how one account is shown, erased and forgotten.
+//!
+//! The list takes [`Memory`] apart field by field, so that a new table does not compile before it is in it. It must never leave
+//! a store out, and never show a name: there is none.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::checkpoint::{self, Flaw, Kept, Seal};
+use super::retention::Retention;
+use super::table::{Table, Worth};
+use super::{Memory, SessionFacts};
+use crate::clock::Moment;
+use crate::judge::history::{AccountHistory, BucketHistory};
+use crate::subject::Account;
+
+/// What is said once about a store.
+#[derive(Debug, Serialize)]
+pub struct About {
+    /// Its name, and that of its file.
+    pub name: &'static str,
+    /// Whom it is about.
+    pub whom: &'static str,
+    /// What it holds.
+    pub holds: &'static str,
+    /// Under what.
+    pub key: &'static str,
+    /// What for.
+    pub purpose: &'static str,
+    /// For how long.
+    pub kept: &'static str,
+    /// How an account is erased from it.
+    pub erased: &'static str,
+    /// Whether it is written to the data directory.
+    pub on_disk: bool,
+}
+
+/// One store.
+pub trait Store {
+    /// What is said of it.
+    fn about(&self) -> &'static About;
+
+    /// How many entries there are.
+    fn len(&self) -> usize;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What it holds about this account, as it is kept, each with the seconds that it has been idle for where that is known.
+    fn access(&self, account: Account, now: Moment) -> Vec<Value>;
+
+    /// Erases what it holds about this account, and says how many entries that was.
+    fn erase(&self, account: Account) -> usize;
+
+    /// Forgets what has been idle for too long, and says how many entries that was.
+    fn sweep(&self, retention: &Retention, now: Moment) -> usize;
+
+    /// A number that is another one after every change; `None` when it is not written to the disk.
+    fn changes(&self) -> Option<u64>;
+
+    /// Writes it to the data directory.
+    ///
+    /// # Errors
+    /// When the system refuses; the file before stands.
+    fn save(&self, dir: &Path, key: u64) -> io::Result<u64>;
+
+    /// Fills it from the data directory.
+    ///
+    /// # Errors
+    /// Why the file is not believed; the store is then as it was.
+    fn load(&self, dir: &Path, key: u64, retention: &Retention, now: Moment) -> Result<Option<u64>, Flaw>;
+}
+
+/// A table whose entries outlive the process.
+pub(super) struct Lasting<'t, V> {
+    pub about: &'static About,
+    pub table: &'t Table<V>,
+    pub keep: fn(&Retention) -> Duration,
+    /// Whether an entry is about an account.
+    pub of: fn(u64, &V, Account) -> bool,
+}
+
+impl<V: Kept> Store for Lasting<'_, V> {
+    fn about(&self) -> &'static About {
+        self.about
+    }
+
+    fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    fn access(&self, account: Account, now: Moment) -> Vec<Value> {
+        let mut found = Vec::new();
+        self.table.for_each(|key, value| {
+            if (self.of)(key, value, account) {
+                let held = serde_json::to_value(value).unwrap_or_default();
+                found.push(json!({
+                    "key": format!("{key:016x}"), "idle_seconds": value.idle(now).as_secs(), "held": readable("", held)
+                }));
+            }
+        });
+        found
+    }
+
+    fn erase(&self, account: Account) -> usize {
+        self.table.retain(|key, value| !(self.of)(key, value, account))
+    }
+
+    fn sweep(&self, retention: &Retention, now: Moment) -> usize {
+        let keep = (self.keep)(retention);
+        self.table.retain(|_, value| value.idle(now) <= keep)
+    }
+
+    fn changes(&self) -> Option<u64> {
+        Some(self.table.changes())
+    }
+
+    fn save(&self, dir: &Path, key: u64) -> io::Result<u64> {
+        checkpoint::write(dir, Seal { store: self.about.name, key }, self.table)
+    }
+
+    fn load(&self, dir: &Path, key: u64, retention: &Retention, now: Moment) -> Result<Option<u64>, Flaw> {
+        checkpoint::read(dir, Seal { store: self.about.name, key }, self.table, (self.keep)(retention), now)
+    }
+}
+
+/// A table whose entries end by themselves within hours, and with the process.
+pub(super) struct Passing<'t, V> {
+    pub about: &'static About,
+    pub table: &'t Table<V>,
+}
+
+impl<V: Copy + Default + Worth> Store for Passing<'_, V> {
+    fn about(&self) -> &'static About {
+        self.about
+    }
+
+    fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    fn access(&self, account: Account, _: Moment) -> Vec<Value> {
+        let key = account.bits();
+        self.table.look(key, |_| json!({ "key": format!("{key:016x}") })).into_iter().collect()
+    }
+
+    fn erase(&self, account: Account) -> usize {
+        usize::from(self.table.remove(account.bits()).is_some())
+    }
+
+    fn sweep(&self, _: &Retention, now: Moment) -> usize {
+        self.table.retain(|_, value| value.worth(now) > 0)
+    }
+
+    fn changes(&self) -> Option<u64> {
+        None
+    }
+
+    fn save(&self, _: &Path, _: u64) -> io::Result<u64> {
+        Ok(0)
+    }
+
+    fn load(&self, _: &Path, _: u64, _: &Retention, _: Moment) -> Result<Option<u64>, Flaw> {
+        Ok(None)
+    }
+}
+
+impl Kept for AccountHistory {
+    fn idle(&self, now: Moment) -> Duration {
+        Self::idle(self, now)
+    }
+}
+
+impl Kept for BucketHistory {
+    fn idle(&self, now: Moment) -> Duration {
+        Self::idle(self, now)
+    }
+}
+
+impl Kept for SessionFacts {
+    fn idle(&self, now: Moment) -> Duration {
+        now.since(self.last_seen())
+    }
+}
+
+const ACCOUNTS: About = About {
+    name: "accounts",
+    whom: "one account",
+    holds: "its devices and networks as hashes with days of use, counts of sign-ins and failures, the seconds of the last ones, and what others reported",
+    key: "keyed hash of the account's name",
+    purpose: "to tell the account's owner from a thief",
+    kept: "[memory] retention.accounts since the last sign-in (396d)",
+    erased: "weir erase, from memory and disk at once",
+    on_disk: true,
+};
+
+const DEVICES: About = About {
+    name: "devices",
+    whom: "one browser or app installation, whoever uses it",
+    holds: "decayed counts of sign-ins, and the second of the first",
+    key: "keyed hash of the device cookie's identifier",
+    purpose: "to tell a device that guesses from one that people use",
+    kept: "[memory] retention.devices since the last sign-in there (7d)",
+    erased: "weir erase, where no other account is known to use the device",
+    on_disk: true,
+};
+
+const NETWORKS: About = About {
+    name: "networks",
+    whom: "one IPv4 address or IPv6 /64, whoever uses it",
+    holds: "decayed counts of strangers' sign-ins, and the second of the first",
+    key: "keyed hash of the address",
+    purpose: "to tell a network that guesses from one that people use",
+    kept: "[memory] retention.networks since a stranger's last sign-in there (7d)",
+    erased: "not by account: it does not say whose sign-ins they were",
+    on_disk: true,
+};
+
+const SESSIONS: About = About {
+    name: "sessions",
+    whom: "one signed-in session",
+    holds: "the account, device and network that it began with as hashes, what it has proved and when, whether it is held",
+    key: "keyed hash of the session's cookie or identifier",
+    purpose: "to judge each request of a session by how it began",
+    kept: "[memory] retention.sessions since the last request (30d)",
+    erased: "weir erase, from memory and disk at once; the next request is a stranger's",
+    on_disk: true,
+};
+
+impl Memory {
+    /// Every store.
+    pub fn stores(&self) -> Vec<Box<dyn Store + '_>> {
+        // No `..` here: a new field must be listed.
+        let Self { accounts, devices, networks, sessions, loops, throttles, allowances, handoffs, help, strangers } =
+            self;
+        let lasting: [Box<dyn Store + '_>; 4] = [
+            Box::new(Lasting {
+                about: &ACCOUNTS,
+                table: accounts,
+                keep: |retention| retention.accounts,
+                of: |key, _, account| key == account.bits(),
+            }),
+            Box::new(Lasting {
+                about: &DEVICES,
+                table: devices,
+                keep: |retention| retention.devices,
+                of: |_, _, _| false,
+            }),
+            Box::new(Lasting {
+                about: &NETWORKS,
+                table: networks,
+                keep: |retention| retention.networks,
+                of: |_, _, _| false,
+            }),
+            Box::new(Lasting {
+                about: &SESSIONS,
+                table: sessions,
+                keep: |retention| retention.sessions,
+                of: |_, session, account| session.account() == Some(account),
+            }),
+        ];
+        let mut all = Vec::from(lasting);
+        all.extend(handoffs.stores());
+        all.extend([loops.store(), throttles.store(), help.of_help(), strangers.of_strangers()]);
+        all.extend(allowances.stores());
+        all
+    }
+}
+
+/// What a decision line says where it is about this account.
+pub(super) fn mentions(account: Account) -> String {
+    format!("\"account\":\"{account}\"")
+}
+
+/// Seconds and days as dates, and hashes as hexadecimal digits, by the names of their fields.
+pub(super) fn readable(name: &str, value: Value) -> Value {
+    const DATED: [&str; 14] = [
+        "at",
+        "first",
+        "last",
+        "since",
+        "seen",
+        "touched",
+        "success",
+        "made",
+        "expires",
+        "changed",
+        "compromised",
+        "revoked",
+        "entered",
+        "day",
+    ];
+    match value {
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, value)| {
+                let shown = readable(&name, value);
+                (name, shown)
+            })
+            .collect(),
+        Value::Array(items) => items.into_iter().map(|item| readable(name, item)).collect(),
+        Value::Number(number) => match number.as_u64() {
+            Some(bits) if bits > 1 << 53 => json!(format!("{bits:016x}")),
+            Some(written) if name.split('_').any(|word| DATED.contains(&word)) => {
+                date(written).unwrap_or(json!(number))
+            }
+            _ => Value::Number(number),
+        },
+        other => other,
+    }
+}
+
+/// A date for what can be one: days, seconds or milliseconds since the epoch.
+fn date(written: u64) -> Option<Value> {
+    let (seconds, whole_day) = match written {
+        10_000..=40_000 => (written * 86_400, true),
+        900_000_000..=4_294_967_294 => (written, false),
+        900_000_000_000..=9_999_999_999_999 => (written / 1000, false),
+        _ => return None,
+    };
+    let text = jiff::Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?.to_string();
+    Some(json!(if whole_day { text.get(..10).unwrap_or(&text) } else { &text }))
+}
