@@ -3,12 +3,14 @@
 //! It is not law: a change needs a restart. No secret stands in it. Every bound says who loses when it is reached.
 
 pub mod control;
+pub mod memory;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use self::control::{ControlDoor, ControlFile};
+use self::memory::{MemoryBounds, MemoryFile};
 use crate::rules::diagnostic::{Code, Diagnostic, codes};
 use crate::rules::source::{Source, Sources, Span};
 use crate::rules::syntax;
@@ -123,23 +125,6 @@ pub enum DecisionsTo {
     Off,
     /// The end of a file.
     File(PathBuf),
-}
-
-/// How many subjects are remembered. Strangers are forgotten first, known customers last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MemoryBounds {
-    /// Accounts.
-    pub accounts: usize,
-    /// Devices.
-    pub devices: usize,
-    /// Networks.
-    pub networks: usize,
-    /// Sessions.
-    pub sessions: usize,
-    /// Handoffs that an agent can still look up. The oldest loses.
-    pub handoffs: usize,
-    /// Keys of each kind that limits count.
-    pub limits: usize,
 }
 
 /// What came of reading the settings.
@@ -307,24 +292,6 @@ table! {
     }
 }
 
-table! {
-    /// How many subjects are remembered. Strangers are forgotten first, known customers last.
-    MemoryFile("memory") {
-        /// Accounts.
-        accounts: Whole<64, 100_000_000> = default("100000");
-        /// Devices.
-        devices: Whole<64, 100_000_000> = default("200000");
-        /// Networks.
-        networks: Whole<64, 100_000_000> = default("200000");
-        /// Sessions.
-        sessions: Whole<64, 100_000_000> = default("200000");
-        /// Handoffs that an agent can still look up; the oldest loses.
-        handoffs: Whole<64, 10_000_000> = default("20000");
-        /// Keys of each kind that limits count; one that has its allowance back is forgotten first.
-        limits: Whole<64, 100_000_000> = default("131072");
-    }
-}
-
 /// Where operators reach it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AdminText(pub(crate) Option<SocketAddr>);
@@ -360,6 +327,7 @@ impl Lift<'_> {
             };
             Some(Decisions { to, allowed_one_in: number(&decisions.allowed_one_in)? })
         });
+        let memory = file.memory.given().and_then(|memory| self.memory(memory));
         Some(Settings {
             listeners: listeners?,
             workers: number(&file.workers)?,
@@ -369,7 +337,7 @@ impl Lift<'_> {
             bounds: bounds?,
             times: times?,
             decisions: decisions?,
-            memory: file.memory.given().and_then(memory)?,
+            memory: memory?,
         })
     }
 
@@ -499,17 +467,6 @@ fn bounds(file: &BoundsFile) -> Option<ListenBounds> {
         h2_resets: number(&file.h2_resets)?,
         body_bytes: number(&file.body_bytes)?,
         streams: number(&file.streams)?,
-    })
-}
-
-fn memory(file: &MemoryFile) -> Option<MemoryBounds> {
-    Some(MemoryBounds {
-        accounts: number(&file.accounts)?,
-        devices: number(&file.devices)?,
-        networks: number(&file.networks)?,
-        sessions: number(&file.sessions)?,
-        handoffs: number(&file.handoffs)?,
-        limits: number(&file.limits)?,
     })
 }
 

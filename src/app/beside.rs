@@ -20,6 +20,7 @@ use crate::gate::Shared;
 use crate::listen::Doors;
 use crate::listen::tls::Certificates;
 use crate::rules::ruleset::RuleSet;
+use crate::memory::keeper::Keeper;
 use crate::telemetry::lines::Recent;
 use crate::telemetry::lists::ListState;
 use crate::upstream::{Reach, health};
@@ -42,6 +43,7 @@ pub(super) struct Beside {
     pub steering_on: std::os::unix::net::UnixListener,
     pub door: Option<Door>,
     pub recent: Recent,
+    pub keeper: Arc<Keeper>,
 }
 
 impl Beside {
@@ -70,6 +72,7 @@ impl Beside {
             memory: self.shared.memory.clone(),
             names: self.shared.names.clone(),
             recent: self.recent,
+            keeper: self.keeper,
             tokens: self.door.as_ref().map(|door| door.tokens.clone()).unwrap_or_default(),
         };
         let beating = beat(self.law.clone(), self.shared.telemetry.clone(), tower, rooms, stop.clone());

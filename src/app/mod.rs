@@ -5,6 +5,7 @@
 
 mod beside;
 mod door;
+mod keep;
 mod worker;
 
 use std::fs;
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 
 use self::beside::Beside;
 use self::door::Door;
+use self::keep::Keeping;
 use self::worker::Worker;
 use crate::clock::Clock;
 use crate::control::disk::{Disk, DiskThread};
@@ -31,14 +33,15 @@ use crate::control::sockets::{self, Listed};
 use crate::control::who::Who;
 use crate::gate::Shared;
 use crate::gate::streams::Room;
-use crate::identity::Identity;
 use crate::identity::breach::Breach;
+use crate::identity::{Identity, naming};
 use crate::listen::tls::{Authority, Certificates, Pair, TlsFault, WhenMissing};
 use crate::listen::{self, BindFault, Doors, Entrance};
+use crate::memory::keeper::Keeper;
+use crate::memory::retention::Retention;
 use crate::memory::{Memory, Places};
 use crate::rules::ruleset::{RuleSet, Server};
 use crate::settings::{DecisionsTo, Listener, Settings, Tls};
-use crate::subject::Names;
 use crate::telemetry::Telemetry;
 use crate::telemetry::lines::{Destination, Office, Writer};
 use crate::upstream::Reach;
@@ -152,6 +155,7 @@ pub struct Weir {
     control: Option<JoinHandle<()>>,
     writer: Option<Writer>,
     disk: Option<DiskThread>,
+    keeping: Option<Keeping>,
 }
 
 impl Weir {
@@ -170,7 +174,10 @@ impl Weir {
         let breach = Arc::<Breach>::default();
         let (law, disk, loaded) = open_law(&options, &telemetry, &socket, loaded, breach.clone())?;
         let warnings = loaded.render(false);
-        let shared = shared(&settings, &options.clock, &telemetry, breach)?;
+        let data = socket.parent().unwrap_or(Path::new("."));
+        let shared = shared(&settings, data, (&options.clock, &telemetry), breach)?;
+        let keeper = Arc::new(keeper(&settings, data, &shared));
+        keeper.load();
         let workers = match settings.workers {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             count => count,
@@ -230,6 +237,7 @@ impl Weir {
             control: None,
             writer,
             disk: Some(disk),
+            keeping: Some(Keeping::start(keeper.clone(), settings.memory.checkpoint)?),
         };
         for number in 0..workers {
             let mut entrances = Vec::new();
@@ -268,6 +276,7 @@ impl Weir {
             steering_on,
             door,
             recent: office.recent(),
+            keeper,
         };
         running.control = Some(thread("weir-control".into(), move || beside.run())?);
         Ok(running)
@@ -299,6 +308,9 @@ impl Weir {
             && control.join().is_err()
         {
             tracing::error!("the control thread ended by a panic");
+        }
+        if let Some(keeping) = self.keeping.take() {
+            keeping.join();
         }
         if let Some(writer) = self.writer.take() {
             writer.join();
@@ -459,16 +471,24 @@ fn open_law(
     }
 }
 
+/// What keeps the memory in the data directory.
+fn keeper(settings: &Settings, data: &Path, shared: &Shared) -> Keeper {
+    let kept = &settings.memory.retention;
+    let retention =
+        Retention { accounts: kept.accounts, devices: kept.devices, networks: kept.networks, sessions: kept.sessions };
+    let (clock, telemetry) = (shared.clock.clone(), shared.telemetry.clone());
+    Keeper::new(shared.memory.clone(), data.to_path_buf(), &shared.names, retention, clock, telemetry)
+}
+
 fn shared(
     settings: &Settings,
-    clock: &Clock,
-    telemetry: &Telemetry,
+    data: &Path,
+    (clock, telemetry): (&Clock, &Telemetry),
     breach: Arc<Breach>,
 ) -> Result<Shared, StartError> {
-    let mut key = [0; 16];
-    random(&mut key)?;
-    let names = Names::new(key);
-    let identity = Identity::open(&settings.data, names.clone(), breach)
+    let names = naming::open(data)
+        .map_err(|error| doing("the key of the hashes in the data directory")(io::Error::other(error)))?;
+    let identity = Identity::open(data, names.clone(), breach)
         .map_err(|error| doing("the signing keys in the data directory")(io::Error::other(error)))?;
     let places = Places {
         accounts: settings.memory.accounts,

@@ -1,5 +1,6 @@
 //! The command line: one file per command. Commands print for people, and for machines with `--json`.
 
+mod account;
 mod arm;
 mod asking;
 mod audit;
@@ -8,6 +9,7 @@ mod check;
 mod completions;
 mod demo;
 mod explain;
+mod import;
 mod init;
 mod key;
 mod run;
@@ -108,6 +110,14 @@ enum Command {
     StandDown(arm::StandDownArguments),
     /// List the playbooks, or show one and what it changes
     Playbooks(arm::PlaybooksArguments),
+    /// Show everything that is held about one account
+    Access(account::AccessArguments),
+    /// Erase one account from every store, in memory and on the disk
+    Erase(account::EraseArguments),
+    /// Show what is kept at all: about whom, as what, why and for how long
+    DataMap(account::DataMapArguments),
+    /// Take over what another system knows
+    Import(import::ImportArguments),
     /// Listen to what happens in a running Weir
     Events(audit::EventsArguments),
     /// Show the record of every change, or find out whether it is whole
@@ -248,6 +258,10 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Confirm(arguments) => arm::confirm(&arguments),
         Command::StandDown(arguments) => arm::stand_down(&arguments),
         Command::Playbooks(arguments) => arm::playbooks(&arguments),
+        Command::Access(arguments) => account::access(&arguments),
+        Command::Erase(arguments) => account::erase(&arguments),
+        Command::DataMap(arguments) => account::data_map(&arguments),
+        Command::Import(arguments) => import::import(&arguments),
         Command::Events(arguments) => audit::events(&arguments),
         Command::Audit(arguments) => audit::audit(&arguments),
         Command::Token(arguments) => audit::token(&arguments),

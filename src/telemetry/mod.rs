@@ -234,6 +234,11 @@ impl prometheus_client::collector::Collector for GaugeCollector {
             ),
             ("weir_identities", "Accounts remembered", &self.gauges.identities),
             ("weir_sessions", "Sessions remembered", &self.gauges.sessions),
+            (
+                "weir_checkpoints_refused",
+                "Stores that began empty because their file was not believed",
+                &self.gauges.checkpoints_refused,
+            ),
             ("weir_connections", "Client connections open now", &self.gauges.connections),
             ("weir_streams", "Tunnels, event streams and gRPC calls open now", &self.gauges.streams),
         ];
@@ -261,7 +266,12 @@ impl prometheus_client::collector::Collector for GaugeCollector {
             MetricType::Gauge,
         )?;
         let gauges = &self.gauges;
-        for (what, gauge) in [("posture", &gauges.posture_disk_ok), ("audit", &gauges.audit_disk_ok)] {
+        let disks = [
+            ("posture", &gauges.posture_disk_ok),
+            ("audit", &gauges.audit_disk_ok),
+            ("checkpoint", &gauges.checkpoint_disk_ok),
+        ];
+        for (what, gauge) in disks {
             disk.encode_family(&[("what", what)])?.encode_gauge(&gauge.value())?;
         }
         let build = prometheus_client::metrics::info::Info::new([("version", env!("CARGO_PKG_VERSION"))]);

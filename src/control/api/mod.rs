@@ -6,6 +6,7 @@
 mod door;
 mod events;
 mod look;
+mod memory;
 mod playbooks;
 mod problem;
 mod rules;
@@ -33,6 +34,7 @@ use super::beat::Watched;
 use super::law::Law;
 use super::who::{Role, Who};
 use crate::memory::Memory;
+use crate::memory::keeper::Keeper;
 use crate::subject::Names;
 use crate::telemetry::Telemetry;
 use crate::telemetry::lines::Recent;
@@ -65,6 +67,8 @@ pub struct Control {
     pub names: Names,
     /// The latest decision lines.
     pub recent: Recent,
+    /// What keeps the memory.
+    pub keeper: Arc<Keeper>,
     /// Who may come over TCP.
     pub tokens: Arc<Tokens>,
 }
@@ -116,6 +120,9 @@ fn steering(control: Control, door: Door) -> Router {
         .route_layer(from_fn(|request, next| only(&[Role::Operator, Role::Viewer], request, next)));
     let operators = Router::new()
         .route("/v1/audit", get(look::audit))
+        .route("/v1/accounts/access", post(memory::access))
+        .route("/v1/accounts/erase", post(memory::erase))
+        .route("/v1/accounts/import", post(memory::import).layer(DefaultBodyLimit::max(LARGE)))
         .route("/v1/rules/check", post(rules::check).layer(DefaultBodyLimit::max(LARGE)))
         .route("/v1/rules/rehearse", post(rules::rehearse))
         .route_layer(from_fn(|request, next| only(&[Role::Operator], request, next)));

@@ -4,6 +4,7 @@
 //! does. At most one device and one network enter an account in a day. It must never learn from a sign-in that was
 //! challenged and not passed, and it holds hashes only.
 
+mod imported;
 mod reports;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use super::signals::{Past, Signal};
 use crate::clock::Moment;
 use crate::subject::{Device, Network};
 
+pub use imported::Imported;
 pub use reports::{Reported, Reports, Risk};
 
 const DEVICES: usize = 8;

@@ -111,6 +111,7 @@ codes! {
     BREACH_IDLE "W0152" Warning "A list or key is named that nothing is ever compared with."
     BREACH_FILE "W0153" Error "A list of what has leaked cannot be used."
     BREACH_STALE "W0154" Warning "A list of what has leaked is older than it may be."
+    KEPT_TOO_LONG "W0160" Error "What is remembered of people would be kept for longer than is allowed."
 }
 
 #[cfg(test)]

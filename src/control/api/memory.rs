@@ -1,0 +1,154 @@
+//! One account, wherever something is held about it: shown, erased, or taken over from another system.
+//!
+//! Its name comes in a body, never in a path, is hashed at once and goes no further: the record has the hash.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::problem::Problem;
+use super::rules::read;
+use super::{Control, blocking};
+use crate::clock::Moment;
+use crate::control::who::Who;
+use crate::judge::history::Imported;
+use crate::judge::seen::Software;
+
+/// Characters of the longest name.
+const NAME: usize = 320;
+/// Rows that come together.
+const ROWS: usize = 2_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    account: String,
+    #[serde(default)]
+    reason: String,
+}
+
+impl Asked {
+    fn from(body: &Bytes) -> Result<Self, Problem> {
+        let asked: Self = read(body)?;
+        named(&asked.account).map(|()| asked)
+    }
+}
+
+fn named(account: &str) -> Result<(), Problem> {
+    if account.trim().is_empty() || account.len() > NAME {
+        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "this is no account's name");
+        return Err(problem.help("give it as its owner types it at sign-in, or as tokens carry it"));
+    }
+    Ok(())
+}
+
+/// What is held about an account.
+pub(super) async fn access(
+    State(control): State<Control>,
+    Extension(who): Extension<Who>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let asked = Asked::from(&body)?;
+    let account = control.names.account(&asked.account);
+    let (keeper, recent) = (control.keeper.clone(), control.recent.clone());
+    let held = blocking(move || keeper.access(account, &recent)).await?;
+    control.law.note(&who, "access", &account.to_string(), &asked.reason, Value::Null, Value::Null);
+    Ok(Json(held).into_response())
+}
+
+/// Erases an account.
+pub(super) async fn erase(
+    State(control): State<Control>,
+    Extension(who): Extension<Who>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let asked = Asked::from(&body)?;
+    if asked.reason.trim().is_empty() {
+        return Err(
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "an erasure needs a reason").help("--reason \"...\"")
+        );
+    }
+    let account = control.names.account(&asked.account);
+    let (keeper, recent) = (control.keeper.clone(), control.recent.clone());
+    let erased = blocking(move || keeper.erase(account, &recent)).await?;
+    let document = json!({ "account": account, "erased": erased });
+    control.law.note(&who, "erase", &account.to_string(), &asked.reason, Value::Null, json!(erased));
+    Ok(Json(document).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rows {
+    #[serde(default)]
+    dry_run: bool,
+    rows: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    account: String,
+    #[serde(default)]
+    network: Option<std::net::IpAddr>,
+    #[serde(default)]
+    agent: Option<String>,
+    last_seen: Moment,
+    #[serde(default = "once")]
+    count: u16,
+}
+
+const fn once() -> u16 {
+    1
+}
+
+/// Takes over a few accounts of another system: all of these rows, or none.
+pub(super) async fn import(
+    State(control): State<Control>,
+    Extension(who): Extension<Who>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let Rows { dry_run, rows } = read(&body)?;
+    if rows.len() > ROWS {
+        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("at most {ROWS} rows come together"));
+        return Err(problem.help("send the rest in another request"));
+    }
+    for row in &rows {
+        named(&row.account)?;
+    }
+    let count = rows.len();
+    let (memory, names, now) = (control.memory.clone(), control.names.clone(), control.law.clock().now());
+    let (new, full) = blocking(move || {
+        let (mut new, mut full) = (0, 0);
+        for row in rows {
+            let account = names.account(&row.account).bits();
+            let imported = Imported {
+                network: row.network.map(|address| names.network(address)),
+                software: row.agent.as_deref().map(Software::of),
+                last: row.last_seen,
+                visits: row.count,
+            };
+            new += usize::from(memory.accounts.look(account, |_| ()).is_none());
+            if !dry_run {
+                let taken = memory.accounts.update(account, now, |history| history.import(&imported, now));
+                full += usize::from(taken.is_none());
+            }
+        }
+        (new, full)
+    })
+    .await?;
+    if !dry_run {
+        control.law.note(
+            &who,
+            "import",
+            "accounts",
+            "",
+            Value::Null,
+            json!({ "rows": count, "new": new, "full": full }),
+        );
+    }
+    Ok(Json(json!({ "rows": count, "new": new, "no_room": full, "dry_run": dry_run })).into_response())
+}
