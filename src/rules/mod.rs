@@ -23,6 +23,7 @@ pub mod prefixes;
 pub mod profiles;
 pub mod routes;
 pub mod ruleset;
+pub mod shared_signals;
 pub mod source;
 pub mod syntax;
 pub mod target;

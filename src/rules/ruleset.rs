@@ -21,6 +21,7 @@ use super::playbook::Playbook;
 use super::prefixes::Prefixes;
 use super::profiles::Profiles;
 use super::routes::Routes;
+use super::shared_signals::Transmitters;
 use crate::confidence::Confidence;
 
 pub use super::cases::{Case, Given};
@@ -62,6 +63,8 @@ pub struct RuleSet {
     pub notices: Notices,
     /// How apps in the field are answered.
     pub profiles: Profiles,
+    /// Who reports on accounts and sessions from outside.
+    pub transmitters: Transmitters,
     /// Finds the refusal of a request without looking at each.
     pub(in crate::rules) screen: Screen,
 }

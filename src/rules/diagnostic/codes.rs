@@ -112,6 +112,10 @@ codes! {
     BREACH_FILE "W0153" Error "A list of what has leaked cannot be used."
     BREACH_STALE "W0154" Warning "A list of what has leaked is older than it may be."
     KEPT_TOO_LONG "W0160" Error "What is remembered of people would be kept for longer than is allowed."
+    ISSUER_TWICE "W0170" Error "Two transmitters of security events have one issuer."
+    EVENTS_AGE "W0171" Error "Security events could be taken again after they were forgotten."
+    EVENTS_PATH "W0172" Error "Security events would be taken on a path that a journey names."
+    SCORE_AS_PROOF "W0173" Error "A level would be proved by somebody else's score."
 }
 
 #[cfg(test)]

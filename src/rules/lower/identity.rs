@@ -60,8 +60,18 @@ impl<'f> Lower<'f> {
     }
 
     fn jwt(&mut self, file: &JwtFile) -> Option<JwtSource> {
-        let said = file.jwks.given()?;
-        let jwks = match &said.value {
+        let jwks = self.keys_at(file.jwks.given()?);
+        Some(JwtSource {
+            jwks,
+            issuer: file.issuer.given()?.value.clone(),
+            audience: file.audience.given()?.value.clone(),
+            account_claim: file.account_claim.given()?.value.clone(),
+        })
+    }
+
+    /// Where keys are; a warning where somebody on the way could replace them.
+    pub(super) fn keys_at(&mut self, said: &Said<KeysAt>) -> JwksSource {
+        match &said.value {
             KeysAt::Url(url) => {
                 if url.starts_with("http://") && !is_this_machine(url) {
                     let problem =
@@ -71,13 +81,7 @@ impl<'f> Lower<'f> {
                 JwksSource::Url(url.clone())
             }
             KeysAt::File(path) => JwksSource::File(self.sources.resolve(path)),
-        };
-        Some(JwtSource {
-            jwks,
-            issuer: file.issuer.given()?.value.clone(),
-            audience: file.audience.given()?.value.clone(),
-            account_claim: file.account_claim.given()?.value.clone(),
-        })
+        }
     }
 
     /// What rungs can lean on: a page of the application with a session that remembers the proof, or tokens that carry it.

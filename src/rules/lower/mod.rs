@@ -19,6 +19,7 @@ mod playbooks;
 mod profiles;
 mod refusals;
 mod routes;
+mod shared_signals;
 mod sites;
 
 use names::{Index, Levels, all, named, one};
@@ -118,6 +119,8 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     let routes = lower.routes(&journey_files, &marked);
     let limits = lower.limits(&limit_files, &journey_files, &identity);
     let breach = lower.breach(breach, &journey_files);
+    let transmitters = named(files, |file| file.shared_signals.given());
+    let transmitters = lower.shared_signals(&transmitters, routes.as_ref());
     let (refusals, screen) = lower.refusals(all(files, |file| &file.refuse));
     let (profiles, templates) = lower.profiles(&profile_files);
     let cases = lower.cases(tables);
@@ -140,6 +143,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
         cases,
         notices: Notices::speaking(lower.languages, templates)?,
         profiles,
+        transmitters,
         screen: screen?,
     })
 }

@@ -180,6 +180,11 @@ impl Levels {
             let values = |many: &Field<Many<Text>>| {
                 many.given().map(|many| many.all.iter().map(|text| text.value.clone()).collect()).unwrap_or_default()
             };
+            for said in level.amr.given().map_or(&[][..], |amr| &amr.all).iter().filter(|amr| &*amr.value == "rba") {
+                let says = "`rba` is somebody else's score, and a score proves nothing";
+                let problem = Diagnostic::of(&codes::SCORE_AS_PROOF, says).at(said.span, "not a proof");
+                report.push(problem.help("name methods that a person carries out, such as \"otp\" or \"hwk\""));
+            }
             laws.push(LevelLaw { name: name.value.clone(), acr: values(&level.acr), amr: values(&level.amr) });
         }
         Self { laws, broken }

@@ -12,6 +12,7 @@ use super::forms::{Later, Many, Named, Whole};
 use super::limits::LimitFile;
 use super::notices::{LanguagesFile, NoticeFile, ProfileFile};
 use super::playbooks::{ChannelWord, ClassWord, ModeWord};
+use super::shared_signals::TransmitterFile;
 use super::streams::UpgradeName;
 use super::table::{Field, Form, Said, Shape, Value, Walk, table, words};
 use super::written::{
@@ -60,6 +61,8 @@ table! {
         notice: Named<NoticeFile<true>> = optional;
         /// How apps in the field are answered, by name; the first that fits.
         profiles: Named<ProfileFile> = optional;
+        /// Who reports on accounts and sessions from outside, by name.
+        shared_signals: Named<TransmitterFile> = optional;
         /// Where signals come from.
         signals: Later = not_yet;
     }

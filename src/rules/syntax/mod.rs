@@ -13,6 +13,7 @@ pub(crate) mod notices;
 pub(crate) mod playbooks;
 mod reference;
 pub(crate) mod route;
+pub(crate) mod shared_signals;
 pub(crate) mod streams;
 mod suggest;
 pub(crate) mod table;
