@@ -6,28 +6,34 @@
 
 pub mod capacity;
 pub mod checkpoint;
+pub mod ended;
 pub mod handoffs;
 pub mod keeper;
 pub mod limits;
 pub mod loops;
 pub mod retention;
+pub mod reported;
 pub mod sessions;
 pub mod stores;
 mod table;
 pub mod throttle;
+pub mod transmitters;
 
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::judge::history::{AccountHistory, BucketHistory};
 
 pub use capacity::Capacity;
+pub use ended::Ended;
 pub use handoffs::{Handoff, Handoffs, Reference};
 pub use limits::{Allowances, Limiter};
 pub use loops::Loops;
 pub use sessions::SessionFacts;
 pub use table::{Table, Worth};
 pub use throttle::Throttles;
+pub use transmitters::Transmitters;
 
 /// How many of each are remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +91,12 @@ pub struct Memory {
     pub help: Capacity,
     /// References given within the hour to strangers of each network.
     pub strangers: Capacity,
+    /// Sessions that are over.
+    pub ended: Ended,
+    /// Those who report from outside.
+    pub transmitters: Transmitters,
+    /// Something was reported of some account, ever. To be set where accounts are loaded from elsewhere.
+    pub reported: AtomicBool,
 }
 
 impl Memory {
@@ -101,6 +113,9 @@ impl Memory {
             handoffs: Handoffs::new(places.handoffs),
             help: Capacity::default(),
             strangers: Capacity::new(places.clients),
+            ended: Ended::new(places.sessions),
+            transmitters: Transmitters::default(),
+            reported: AtomicBool::new(false),
         }
     }
 }
@@ -113,7 +128,8 @@ impl Worth for AccountHistory {
         match self {
             _ if self.idle(now) > FORGOTTEN => 0,
             _ if self.has_trusted_device() => 2,
-            _ => u8::from(self.has_succeeded()),
+            // What was reported of it is not forgotten because its owner has never come.
+            _ => u8::from(self.has_succeeded() || !self.reports.is_empty()),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::clock::Moment;
 use crate::subject::{Device, Network};
 
 pub use imported::Imported;
-pub use reports::{Reported, Reports, Risk};
+pub use reports::{Report, Reported, Reports, Risk};
 
 const DEVICES: usize = 8;
 const NETWORKS: usize = 8;

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::AccountHistory;
 use crate::clock::Moment;
+use crate::subject::{Account, Session};
 
 /// One fact about an account that came from elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,39 @@ pub enum Reported {
     Enabled,
     /// Every session that began before is over (CAEP session-revoked for a user).
     SessionsRevoked,
+    /// What was proved before proves no more than a password (CAEP assurance-level-change downwards, device-compliance-change to
+    /// not compliant): the next demand for a proof asks anew.
+    ProofLowered,
+    /// The name belongs to somebody else now (RISC identifier-recycled): nothing of its past speaks for them.
+    Recycled,
+}
+
+impl Reported {
+    /// Whether it takes something from a customer: what a feed may do only so often.
+    pub const fn takes(self) -> bool {
+        match self {
+            Self::Compromised
+            | Self::Risk(Risk::Medium | Risk::High)
+            | Self::Disabled
+            | Self::SessionsRevoked
+            | Self::ProofLowered
+            | Self::Recycled => true,
+            Self::CredentialChanged | Self::Risk(Risk::Low) | Self::Enabled => false,
+        }
+    }
+}
+
+/// Something that was reported of somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What.
+    pub reported: Reported,
+    /// Of which account.
+    pub account: Option<Account>,
+    /// Of which session alone.
+    pub session: Option<Session>,
+    /// When it happened.
+    pub at: Moment,
 }
 
 /// How risky another system holds an account.
@@ -44,6 +79,7 @@ pub struct Reports {
     compromised: u32,
     changed: u32,
     revoked: u32,
+    lowered: u32,
     risk_at: u32,
     shut_at: u32,
     risk: Risk,
@@ -67,7 +103,12 @@ impl Reports {
             Reported::CredentialChanged => self.changed = self.changed.max(at),
             Reported::SessionsRevoked => self.revoked = self.revoked.max(at),
             Reported::Risk(risk) if at >= self.risk_at => (self.risk, self.risk_at) = (risk, at),
-            Reported::Disabled if at >= self.shut_at => (self.shut, self.shut_at) = (true, at),
+            Reported::ProofLowered => self.lowered = self.lowered.max(at),
+            Reported::Recycled => self.revoked = self.revoked.max(at),
+            Reported::Disabled if at >= self.shut_at => {
+                (self.shut, self.shut_at) = (true, at);
+                self.revoked = self.revoked.max(at);
+            }
             Reported::Enabled if at > self.shut_at => (self.shut, self.shut_at) = (false, at),
             Reported::Risk(_) | Reported::Disabled | Reported::Enabled => {}
         }
@@ -96,5 +137,82 @@ impl Reports {
     /// Sessions that began before this are over.
     pub fn revoked(&self) -> Option<Moment> {
         moment(self.revoked)
+    }
+
+    /// Whether a session that began then is over: it began no later than the second in which all were revoked, or the account is
+    /// shut.
+    pub fn ends(&self, began: Moment) -> bool {
+        self.shut || (self.revoked != 0 && second(began) <= self.revoked)
+    }
+
+    /// Whether what was proved then proves no more than a password by now.
+    pub fn lowers(&self, proved: Moment) -> bool {
+        self.lowered != 0 && second(proved) <= self.lowered
+    }
+
+    /// Whether anything was ever reported.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl AccountHistory {
+    /// Takes up what happened at `at` and is known since `now`.
+    pub fn report(&mut self, reported: Reported, at: Moment, now: Moment) {
+        if reported == Reported::Recycled {
+            *self = Self { reports: self.reports, ..Self::default() };
+        }
+        self.touched = self.touched.max(super::second(now));
+        self.reports.take(reported, at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: Moment = Moment::from_unix_seconds(1_793_620_800);
+
+    fn at(seconds: u64) -> Moment {
+        NOON.plus(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn an_older_report_never_undoes_a_newer_one() {
+        let mut reports = Reports::default();
+        reports.take(Reported::Disabled, at(100));
+        assert!(reports.is_shut() && reports.ends(at(500)));
+        reports.take(Reported::Enabled, at(50));
+        assert!(reports.is_shut());
+        reports.take(Reported::Enabled, at(200));
+        assert!(!reports.is_shut() && reports.ends(at(100)) && !reports.ends(at(101)), "what began before stays over");
+        reports.take(Reported::Disabled, at(150));
+        assert!(!reports.is_shut());
+        reports.take(Reported::Risk(Risk::High), at(10));
+        reports.take(Reported::Risk(Risk::Low), at(5));
+        assert_eq!(reports.risk(at(20)), Some((Risk::High, Duration::from_secs(10))));
+    }
+
+    #[test]
+    fn a_new_password_ends_what_a_compromise_before_it_weighs_and_nothing_after() {
+        let mut reports = Reports::default();
+        reports.take(Reported::Compromised, at(100));
+        assert_eq!(reports.compromised(at(160)), Some(Duration::from_secs(60)));
+        reports.take(Reported::CredentialChanged, at(200));
+        assert_eq!(reports.compromised(at(260)), None);
+        reports.take(Reported::Compromised, at(300));
+        assert!(reports.compromised(at(360)).is_some() && reports.compromised_since(at(250)));
+    }
+
+    #[test]
+    fn a_name_with_a_new_owner_has_no_past() {
+        let mut history = AccountHistory::of_a_regular(
+            crate::subject::Device::from_bits(1),
+            crate::subject::Network::from_bits(2),
+            at(0),
+        );
+        assert!(history.has_trusted_device());
+        history.report(Reported::Recycled, at(10), at(20));
+        assert!(!history.has_trusted_device() && !history.has_succeeded() && history.reports.ends(at(5)));
     }
 }
