@@ -17,6 +17,7 @@ use crate::control::law::Law;
 use crate::control::triggers::Tower;
 use crate::control::watch::watch as watch_files;
 use crate::gate::Shared;
+use crate::gate::events::Tending;
 use crate::listen::Doors;
 use crate::listen::tls::Certificates;
 use crate::rules::ruleset::RuleSet;
@@ -181,10 +182,11 @@ fn stamps(certificates: &Certificates) -> Vec<Option<(std::time::SystemTime, u64
     files.map(|file| fs::metadata(file).ok().and_then(|found| Some((found.modified().ok()?, found.len())))).collect()
 }
 
-/// Keeps the gauges that nobody's own code path sets.
+/// Keeps the gauges that nobody's own code path sets, and looks after those who report from outside.
 async fn gauge(law: Arc<Law>, shared: Shared, doors: Doors, mut stop: watch::Receiver<bool>) {
     let mut beats = tokio::time::interval(Duration::from_secs(1));
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let mut transmitters = Tending::default();
     loop {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
@@ -196,8 +198,9 @@ async fn gauge(law: Arc<Law>, shared: Shared, doors: Doors, mut stop: watch::Rec
         gauges.refused_connections.set(count(doors.turned()));
         gauges.identities.set(count(shared.memory.accounts.len()));
         gauges.sessions.set(count(shared.memory.sessions.len()));
-        gauges.jwks_up.set(shared.identity.keys_up(shared.clock.now()).map_or(-1, i64::from));
         let (rules, now) = (law.in_force().load().rules.clone(), shared.clock.now());
+        gauges.jwks_up.set(shared.identity.keys_up(&rules, now).map_or(-1, i64::from));
+        transmitters.look(&shared, &rules, now);
         shared.telemetry.lists.show(shared.identity.breach.show(rules.breach.as_ref(), now).iter().map(|list| {
             ListState {
                 list: list.kind.word(),

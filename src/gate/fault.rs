@@ -1,5 +1,6 @@
 //! What goes wrong with a request, sorted by whose fault it is. The customer gets a calm sentence; the log gets the cause.
 
+use crate::identity::dpop::Unbound;
 use crate::listen::InflowFault;
 use crate::listen::host::HostFault;
 use crate::upstream::Failure;
@@ -37,6 +38,9 @@ pub enum Fault {
     /// A bearer token was sent that is not valid (RFC 6750, section 3.1).
     #[error("the bearer token is not valid: {0}")]
     InvalidToken(&'static str),
+    /// A token that is bound to a key or certificate which this request does not show (RFC 9449, RFC 8705).
+    #[error("the token is worth nothing here: {0}")]
+    Unbound(Unbound),
     /// A return target that was not signed here, or has expired.
     #[error("the return target was not signed here or has expired")]
     ReturnTarget,
@@ -101,6 +105,7 @@ impl Fault {
             | Self::BodyTooSlow
             | Self::BodyBroken(_)
             | Self::InvalidToken(_)
+            | Self::Unbound(_)
             | Self::ReturnTarget => Blame::Client,
             Self::Busy { .. } => Blame::Ours,
             Self::Upstream(_) => Blame::Upstream,
@@ -116,6 +121,7 @@ impl Fault {
             | Self::MethodNotAllowed { .. }
             | Self::MethodOverride
             | Self::InvalidToken(_)
+            | Self::Unbound(_)
             | Self::ReturnTarget
             | Self::Busy { .. }
             | Self::Upstream(_) => false,
@@ -134,6 +140,8 @@ impl Fault {
             Self::BodyTooSlow => "body_too_slow",
             Self::BodyBroken(_) => "body_broken",
             Self::InvalidToken(_) => "invalid_token",
+            Self::Unbound(Unbound::Proof(_)) => "invalid_proof",
+            Self::Unbound(_) => "unbound_token",
             Self::ReturnTarget => "return_target",
             Self::Busy { .. } => "busy",
             Self::Upstream(_) => "upstream_failed",

@@ -14,7 +14,7 @@ use super::Gate;
 use super::answer;
 use super::body::Body;
 use super::context::{Context, cookie};
-use super::notice::Reader;
+use super::notice::{Notice, Reader};
 use super::own::Own;
 use super::record::Record;
 use super::said::Said;
@@ -30,7 +30,7 @@ use crate::judge::signals::authentication::Proof;
 use crate::judge::signals::device::Standing;
 use crate::judge::stage::Stage;
 use crate::memory::{Memory, SessionFacts};
-use crate::rules::ruleset::{Journey, Level};
+use crate::rules::ruleset::{Action, Journey, Level};
 use crate::subject::{Account, Device, Network, Session};
 
 /// Learns from one answer of the upstream.
@@ -158,6 +158,9 @@ fn sign_in_worked(
 ) -> Result<(), Own> {
     let rules = context.prepared.rules();
     let Some(level) = rules.weakest_level() else { return Ok(()) };
+    if is_shut(gate, context) {
+        return Err(shut(gate, context, journey, issued, reader, record));
+    }
     context.proof = Reading::Known(Proof { level, at: context.now, held: false, bound: false });
     let mut readings = context.readings(gate);
     if journey.account.is_some() && context.account.known().is_none() {
@@ -191,6 +194,7 @@ fn sign_in_worked(
     );
     let facts = facts.after(Gap(readings.past.known().and_then(|past| past.since_last)));
     for session in opened(context, issued, challenged) {
+        gate.shared.memory.ended.opened(session);
         gate.shared.memory.sessions.put(session.bits(), context.now, facts);
         record.session = Some(session);
         context.session = Some(session);
@@ -211,12 +215,46 @@ fn sign_in_worked(
     }
 }
 
+/// Whether others have reported that the account is shut.
+fn is_shut(gate: &Gate, context: &Context<'_>) -> bool {
+    let reports = context.account.known().and_then(|account| gate.shared.memory.reports(account));
+    reports.is_some_and(|reports| reports.is_shut())
+}
+
+/// A sign-in to an account that is shut, with the right password: whoever has it is told where a person is, and comes no further.
+/// With a wrong one nobody is told anything.
+fn shut(
+    gate: &Gate,
+    context: &Context<'_>,
+    journey: &Journey,
+    issued: &Issued,
+    reader: Reader,
+    record: &mut Record,
+) -> Own {
+    for session in opened(context, issued, true) {
+        gate.shared.memory.ended.end(session, context.now, context.now);
+    }
+    record.learned.push("account_shut");
+    context.prepared.meters().sign_in("shut");
+    let person = journey.ladder.rungs().iter().rev().find_map(|rung| match rung.action {
+        Action::Handoff { to } => Some(Hold::Handoff { to }),
+        Action::Deny { to } => Some(Hold::Deny { to }),
+        Action::Allow | Action::Throttle { .. } | Action::StepUp { .. } | Action::ReadOnly => None,
+    });
+    record.action = if let Some(Hold::Handoff { .. }) = person { "handoff" } else { "deny" };
+    let denied = || Own::Held(Box::new(Notice::denied()));
+    match person {
+        None => denied(),
+        Some(hold) => answer::hold(gate, context, (hold, None), reader, record).err().unwrap_or_else(denied),
+    }
+}
+
 /// Every session that a sign-in may have opened: those that the answer hands out; where it hands out none, those that came with
 /// the request, of which the application kept one. The last is the one that goes on.
 fn opened(context: &Context<'_>, issued: &Issued, challenged: bool) -> SmallVec<[Session; 2]> {
     let mut opened: SmallVec<[Session; 2]> =
         issued.iter().filter(|begun| begun.kept || challenged).map(|begun| begun.session).collect();
-    if !issued.iter().any(|begun| begun.kept) && !context.detached {
+    if !issued.iter().any(|begun| begun.kept) && !context.detached && !context.over {
         opened.extend(context.brought.iter().copied().filter(|_| challenged));
     }
     opened.extend(continued(context, issued));
@@ -272,6 +310,10 @@ fn proved(gate: &Gate, context: &Context<'_>, issued: &Issued, level: Level, at:
 fn session_ended(gate: &Gate, context: &Context<'_>, record: &mut Record) {
     if let (Some(session), false) = (context.session, context.is_held()) {
         gate.shared.memory.sessions.remove(session.bits());
+        if context.token.is_some() {
+            // A cookie's session ends at the application. A token goes on by itself until it expires.
+            gate.shared.memory.ended.end(session, context.now, context.now);
+        }
         record.learned.push("session_ended");
     }
 }
@@ -324,7 +366,7 @@ impl Unheard {
         let rules = context.prepared.rules();
         rules.journey(context.journey?).succeeds_on.as_ref()?;
         let (account, device) = (context.account.known(), context.device.known());
-        let sessions = if context.detached { SmallVec::new() } else { context.brought.clone() };
+        let sessions = if context.detached || context.over { SmallVec::new() } else { context.brought.clone() };
         let facts = rules
             .weakest_level()
             .map(|level| SessionFacts::begin(account, device, context.network, rules, level, true, context.now));

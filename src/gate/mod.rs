@@ -7,6 +7,7 @@ pub mod answer;
 pub mod body;
 pub mod context;
 pub mod cors;
+pub mod events;
 pub mod fault;
 pub mod handoff;
 pub mod learn;

@@ -9,7 +9,7 @@ use super::own::Own;
 use super::record::Record;
 use super::said::Said;
 use super::streams::Opening;
-use super::{Gate, answer, context, learn, limits, step_up, tunnel};
+use super::{Gate, answer, context, events, learn, limits, step_up, tunnel};
 use crate::judge::decision::{Outcome, Question};
 use crate::judge::judge;
 use crate::listen::{Inflow, Peer};
@@ -24,6 +24,10 @@ pub async fn pass(gate: &Gate, peer: &Peer, request: Request<Inflow>) -> Respons
     let asked = tunnel::asked(&mut head, &mut inflow);
     let uri = head.uri.clone();
     let mut record = Record::begin(gate.lines.clone(), prepared.clone(), now, gate.request_id(), head.method.clone());
+    if events::are_brought(&prepared, peer, &head) {
+        // Boxed, so that requests which bring none do not carry its state.
+        return Box::pin(events::take(gate, peer, head, inflow, prepared.clone(), record)).await;
+    }
     let audience = Audience::of(prepared.rules(), peer, &head);
 
     let mut context = match Context::read(gate, &prepared, peer, &head, &uri, now, &mut record) {

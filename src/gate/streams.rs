@@ -22,6 +22,7 @@ use crate::admission::Full;
 use crate::clock::Moment;
 use crate::listen::{Ease, Inflow};
 use crate::memory::Memory;
+use crate::memory::reported::TokenFacts;
 use crate::rules::client::Channel;
 use crate::rules::in_force::InForce;
 use crate::subject::Session;
@@ -124,6 +125,8 @@ struct Entry {
     channel: Channel,
     /// The session that it hangs on, if its end can be noticed; and whether it was held from the start.
     session: Option<(Session, bool)>,
+    /// The token that it was opened with.
+    token: Option<TokenFacts>,
     began: Moment,
     quiet: Duration,
     moved: Cell<bool>,
@@ -224,6 +227,7 @@ impl Streams {
             journey,
             channel: context.channel,
             session: context.session.zip(known),
+            token: context.token,
             began: context.now,
             quiet: law.timeout.stream,
             moved: Cell::new(false),
@@ -272,8 +276,14 @@ impl Entry {
         };
         self.waits_since.set(waits);
         if let Some((session, held)) = self.session
-            && memory.sessions.read(session.bits()).is_none_or(|facts| facts.held && !held)
+            && memory
+                .sessions
+                .read(session.bits())
+                .is_none_or(|facts| (facts.held && !held) || memory.is_over(session, Some(&facts)))
         {
+            return Some(Ended::Session);
+        }
+        if self.token.is_some_and(|token| memory.is_token_over(&token)) {
             return Some(Ended::Session);
         }
         if cuts(law, self.kind, self.journey.as_deref(), self.channel, now) {

@@ -134,6 +134,45 @@ fn public_key(jwk: serde_json::Value) -> Option<PublicKey> {
     Some(PublicKey { kid: jwk.kid.map(Into::into), algorithms, only, key })
 }
 
+/// A key that came along with what it signed: worth something only where something else names its thumbprint.
+pub(super) struct BoundKey {
+    key: PublicKey,
+    /// RFC 7638, under SHA-256.
+    pub(super) thumbprint: [u8; 32],
+}
+
+impl BoundKey {
+    /// Whether a signature of this algorithm may be by it.
+    pub(super) fn may_verify(&self, algorithm: Algorithm) -> bool {
+        self.key.algorithms.contains(&algorithm) && self.key.only.is_none_or(|only| only == algorithm)
+    }
+
+    pub(super) const fn key(&self) -> &DecodingKey {
+        &self.key.key
+    }
+}
+
+/// The key of a `jwk` header; none when it holds its secret too.
+pub(super) fn bound_key(jwk: &serde_json::Value) -> Option<BoundKey> {
+    const SECRET: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "k"];
+    let members = jwk.as_object()?;
+    if SECRET.iter().any(|secret| members.contains_key(*secret)) {
+        return None;
+    }
+    let key = public_key(jwk.clone())?;
+    let required: &[&str] = match members.get("kty")?.as_str()? {
+        "EC" => &["crv", "kty", "x", "y"],
+        "OKP" => &["crv", "kty", "x"],
+        "RSA" => &["e", "kty", "n"],
+        _ => return None,
+    };
+    // In the order of their names, without space: what a thumbprint is made of.
+    let pairs = required.iter().map(|name| Some(format!("\"{name}\":{}", members.get(*name)?)));
+    let text = format!("{{{}}}", pairs.collect::<Option<Vec<_>>>()?.join(","));
+    let thumbprint = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes()).as_ref().try_into().ok()?;
+    Some(BoundKey { key, thumbprint })
+}
+
 /// The algorithms that are believed: public keys only, never `none`, never HMAC (RFC 8725, section 3.1).
 pub(super) fn algorithm(name: &str) -> Option<Algorithm> {
     Some(match name {
@@ -341,4 +380,20 @@ fn fetcher() -> Result<Fetcher, Failure> {
         .with_no_client_auth();
     let connector = HttpsConnectorBuilder::new().with_tls_config(config).https_or_http().enable_http1().build();
     Ok(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thumbprint_is_that_of_the_example_in_rfc_9449() {
+        let jwk = serde_json::json!({
+            "kty": "EC", "kid": "left out", "x": "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+            "y": "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA", "crv": "P-256",
+        });
+        let key = bound_key(&jwk).expect("a key");
+        assert_eq!(URL_SAFE_NO_PAD.encode(key.thumbprint), "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
+        assert!(key.may_verify(Algorithm::ES256) && !key.may_verify(Algorithm::EdDSA));
+    }
 }

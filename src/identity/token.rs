@@ -9,15 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, header};
 use quick_cache::sync::Cache;
 use serde_json::{Map, Value};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use smallvec::SmallVec;
 
-use super::keys::{Keys, algorithm};
+use super::dpop::{Asked, Binding, Proofs, Unbound};
+use super::jws::{Jws, Unsigned};
+use super::keys::Keys;
 use super::signed::KeyringError;
 use crate::clock::Moment;
 use crate::confidence::{Reading, Why};
@@ -26,13 +26,9 @@ use crate::rules::ruleset::{JwtSource, RuleSet};
 use crate::subject::{Account, Names, Session};
 
 /// How far the issuer's clock may be from ours.
-const LEEWAY: Duration = Duration::from_secs(30);
+pub(super) const LEEWAY: Duration = Duration::from_secs(30);
 /// Longer tokens are refused before anything is computed.
 const LONGEST: usize = 16 * 1024;
-/// Sessions that have ended and whose tokens have not expired. The loser is the one least asked for: its tokens are believed
-/// again until they expire.
-const REVOKED: usize = 65_536;
-
 /// Values of claims that are remembered of one token. The loser is the last: issuers put their own claims first or few.
 const SAYS: usize = 64;
 
@@ -45,6 +41,8 @@ pub enum Bearer {
     Valid(Arc<Claims>),
     /// A token that does not, and why: 401 `invalid_token` on a journey.
     Invalid(&'static str),
+    /// A token that would hold, without what it is bound to: worth as little as one that does not.
+    Unbound(Unbound),
     /// A token that cannot be verified now.
     Unverifiable(Why),
 }
@@ -55,7 +53,7 @@ impl Bearer {
         match self {
             Self::Valid(claims) => Reading::Known(claims),
             Self::Unverifiable(why) => Reading::Unknown(*why),
-            Self::Absent | Self::Invalid(_) => Reading::Unknown(Why::Missing),
+            Self::Absent | Self::Invalid(_) | Self::Unbound(_) => Reading::Unknown(Why::Missing),
         }
     }
 }
@@ -79,15 +77,23 @@ pub struct Claims {
     pub issued: Option<Moment>,
     /// Until when it is good.
     pub expires: Moment,
+    /// The key or certificate that must be shown with it.
+    pub bound: Option<Binding>,
 }
 
 impl Claims {
+    /// When its session began, as far as it says: a token that says nothing is as old as can be.
+    pub fn began(&self) -> Moment {
+        self.auth_time.or(self.issued).unwrap_or_default()
+    }
+
     /// What the subject has proved, in this rule set: the strongest level that `acr` or `amr` proves, else the weakest. A token
-    /// that does not say when is as old as can be.
+    /// that does not say when is as old as can be. Only of claims that [`Tokens::read`] gave for this request: what they are bound
+    /// to was shown.
     pub fn proof(&self, rules: &RuleSet) -> Option<Proof> {
         let named = rules.level_of(self.acr.as_deref(), self.amr.iter().map(|method| &**method));
         let level = named.or_else(|| rules.weakest_level())?;
-        Some(Proof { level, at: self.auth_time.unwrap_or_default(), held: false, bound: false })
+        Some(Proof { level, at: self.auth_time.unwrap_or_default(), held: false, bound: self.bound.is_some() })
     }
 }
 
@@ -99,7 +105,7 @@ pub struct Tokens {
     /// Tokens that were verified, by keyed hash, until they expire or the keys change. The loser is the least used: it costs
     /// one verification again.
     verified: Cache<u128, (Arc<Claims>, u64)>,
-    revoked: Cache<u64, Moment>,
+    proofs: Proofs,
     cache_key: [u8; 16],
 }
 
@@ -121,22 +127,31 @@ impl Tokens {
         super::install();
         let mut cache_key = [0; 16];
         rand::fill(&mut cache_key).map_err(|_| KeyringError::Random)?;
-        let (verified, revoked) = (Cache::new(remembered), Cache::new(REVOKED));
-        Ok(Self { keys, law, names, verified, revoked, cache_key })
+        let (verified, proofs) = (Cache::new(remembered), Proofs::new(names.clone()));
+        Ok(Self { keys, law, names, verified, proofs, cache_key })
     }
 
-    /// What the `Authorization` field of these headers says now.
-    pub fn read(&self, headers: &HeaderMap, now: Moment) -> Bearer {
-        match bearer(headers) {
-            Ok(None) => Bearer::Absent,
-            Ok(Some(token)) => self.verify(token, now),
-            Err(flaw) => Bearer::Invalid(flaw),
+    /// What the `Authorization` field of these headers says now, on this request: a token that is bound to a key is valid only
+    /// where that key is shown.
+    pub fn read(&self, headers: &HeaderMap, asked: &Asked<'_>, now: Moment) -> Bearer {
+        let (token, scheme) = match bearer(headers) {
+            Ok(None) => return Bearer::Absent,
+            Ok(Some(brought)) => brought,
+            Err(flaw) => return Bearer::Invalid(flaw),
+        };
+        let bearer = self.verify(token, now);
+        let Bearer::Valid(claims) = &bearer else { return bearer };
+        match (claims.bound, scheme) {
+            (None, Scheme::Bearer) => bearer,
+            (None, Scheme::Dpop) => Bearer::Unbound(Unbound::Key("it is brought as bound to a key and is not")),
+            (Some(binding), Scheme::Bearer) if binding.is_to_a_key() => {
+                Bearer::Unbound(Unbound::Key("it is bound to a key and brought without it"))
+            }
+            (Some(binding), _) => match self.proofs.check(binding, token, headers, asked, now) {
+                Ok(()) => bearer,
+                Err(unbound) => Bearer::Unbound(unbound),
+            },
         }
-    }
-
-    /// Ends a session: its tokens that were issued up to now are not believed any more.
-    pub fn revoke(&self, session: Session, now: Moment) {
-        self.revoked.insert(session.bits(), now);
     }
 
     fn verify(&self, token: &str, now: Moment) -> Bearer {
@@ -166,39 +181,20 @@ impl Tokens {
             self.verified.remove(&hash);
             return Bearer::Invalid("expired");
         }
-        let ended = self.revoked.get(&claims.session.bits());
-        if ended.is_some_and(|ended| claims.issued.is_none_or(|issued| issued <= ended)) {
-            return Bearer::Invalid("its session has ended");
-        }
         Bearer::Valid(claims)
     }
 
     fn verify_anew(&self, token: &str, now: Moment) -> Result<Claims, Doubt> {
-        let (message, signature) = token.rsplit_once('.').ok_or(Doubt::Flaw("not a JWT"))?;
-        let (head, payload) = message.split_once('.').ok_or(Doubt::Flaw("not a JWT"))?;
-        if payload.contains('.') {
-            return Err(Doubt::Flaw("not a JWT"));
-        }
-        let head: Head = decode(head).ok_or(Doubt::Flaw("its header cannot be read"))?;
-        if head.crit.is_some() {
-            return Err(Doubt::Flaw("it demands an extension that is not understood"));
-        }
-        if head.typ.as_deref().is_some_and(|typ| !is_access_token(typ)) {
+        let token = Jws::read(token).map_err(Doubt::Flaw)?;
+        if token.head.kind().is_some_and(|kind| !is_access_token(&kind)) {
             return Err(Doubt::Flaw("it is another kind of token"));
         }
-        let algorithm = algorithm(&head.alg).ok_or(Doubt::Flaw("its algorithm is not accepted"))?;
-        let set = self.keys.set();
-        let mut found = false;
-        let holds = set.candidates(head.kid.as_deref(), algorithm).any(|key| {
-            found = true;
-            matches!(jsonwebtoken::crypto::verify(signature, message.as_bytes(), key, algorithm), Ok(true))
-        });
-        match (holds, found) {
-            (true, _) => {}
-            (false, true) => return Err(Doubt::Flaw("its signature does not hold")),
-            (false, false) => return Err(Doubt::NoSuchKey),
-        }
-        let claims: Map<String, Value> = decode(payload).ok_or(Doubt::Flaw("its claims cannot be read"))?;
+        let algorithm = token.algorithm().map_err(Doubt::Flaw)?;
+        token.is_of_one(&self.keys.set(), algorithm).map_err(|unsigned| match unsigned {
+            Unsigned::Wrong => Doubt::Flaw("its signature does not hold"),
+            Unsigned::NoSuchKey => Doubt::NoSuchKey,
+        })?;
+        let claims = token.claims().ok_or(Doubt::Flaw("its claims cannot be read"))?;
         self.check(&claims, now).map_err(Doubt::Flaw)
     }
 
@@ -242,7 +238,8 @@ impl Tokens {
         };
         let acr = claims.get("acr").and_then(Value::as_str).map(Into::into);
         let says = self.says(claims);
-        Ok(Claims { account: self.names.account(&name), session, acr, amr, says, auth_time, issued, expires })
+        let bound = claims.get("cnf").map(Binding::read).transpose()?;
+        Ok(Claims { account: self.names.account(&name), session, acr, amr, says, auth_time, issued, expires, bound })
     }
 
     fn says(&self, claims: &Map<String, Value>) -> SmallVec<[u64; 8]> {
@@ -279,26 +276,13 @@ enum Doubt {
     NoSuchKey,
 }
 
-#[derive(serde::Deserialize)]
-struct Head {
-    alg: String,
-    kid: Option<String>,
-    typ: Option<String>,
-    crit: Option<serde::de::IgnoredAny>,
-}
-
 /// RFC 9068 access tokens and plain JWTs; not a security event, a logout token or a DPoP proof of the same issuer.
-fn is_access_token(typ: &str) -> bool {
-    let typ = typ.to_ascii_lowercase();
-    matches!(typ.strip_prefix("application/").unwrap_or(&typ), "jwt" | "at+jwt")
-}
-
-fn decode<T: serde::de::DeserializeOwned>(part: &str) -> Option<T> {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+fn is_access_token(kind: &str) -> bool {
+    matches!(kind, "jwt" | "at+jwt")
 }
 
 /// A NumericDate (RFC 7519, section 2), fractions dropped.
-fn moment(claim: Option<&Value>) -> Option<Moment> {
+pub(super) fn moment(claim: Option<&Value>) -> Option<Moment> {
     let claim = claim?;
     let seconds = claim.as_u64().or_else(|| {
         // `as` saturates: a date beyond all time is the end of time.
@@ -316,23 +300,33 @@ fn name(claim: &Value) -> Option<String> {
     (!name.trim().is_empty() && name.len() <= 1024).then_some(name)
 }
 
-/// The bearer token of these headers, if there is one.
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
+/// How a token is brought.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    /// RFC 6750.
+    Bearer,
+    /// RFC 9449.
+    Dpop,
+}
+
+/// The token of these headers, if there is one, and how it is brought.
+fn bearer(headers: &HeaderMap) -> Result<Option<(&str, Scheme)>, &'static str> {
     let mut fields = headers.get_all(header::AUTHORIZATION).iter();
     let Some(field) = fields.next() else { return Ok(None) };
     if fields.next().is_some() {
         return Err("there are two Authorization fields");
     }
     let bytes = field.as_bytes().trim_ascii();
-    let token = match bytes.split_at_checked(6) {
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"bearer") => match rest.first() {
-            None | Some(b' ' | b'\t') => rest.trim_ascii(),
-            Some(_) => return Ok(None),
-        },
-        Some(_) | None => return Ok(None),
+    let (name, rest) =
+        bytes.split_at(bytes.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(bytes.len()));
+    let scheme = match name {
+        name if name.eq_ignore_ascii_case(b"bearer") => Scheme::Bearer,
+        name if name.eq_ignore_ascii_case(b"dpop") => Scheme::Dpop,
+        _ => return Ok(None),
     };
+    let token = rest.trim_ascii();
     if token.is_empty() || token.len() > LONGEST {
         return Err("not a JWT");
     }
-    str::from_utf8(token).map(Some).map_err(|_| "not a JWT")
+    str::from_utf8(token).map(|token| Some((token, scheme))).map_err(|_| "not a JWT")
 }

@@ -14,13 +14,16 @@ pub struct ClientCertificate {
     pub subject: Vec<(Box<str>, Box<str>)>,
     /// Who vouches for it.
     pub issuer: Vec<(Box<str>, Box<str>)>,
+    /// SHA-256 of all of it: what a token can be bound to (RFC 8705, section 3.1).
+    pub thumbprint: [u8; 32],
 }
 
 impl ClientCertificate {
     /// Reads a certificate in DER.
     pub(super) fn read(der: &[u8]) -> Option<Self> {
         let (_, certificate) = x509_parser::parse_x509_certificate(der).ok()?;
-        Some(Self { subject: attributes(certificate.subject()), issuer: attributes(certificate.issuer()) })
+        let thumbprint = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der).as_ref().try_into().ok()?;
+        Some(Self { subject: attributes(certificate.subject()), issuer: attributes(certificate.issuer()), thumbprint })
     }
 }
 

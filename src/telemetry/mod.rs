@@ -7,6 +7,7 @@ pub mod armed;
 pub mod lines;
 pub mod lists;
 pub mod series;
+pub mod transmitters;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -17,6 +18,7 @@ use prometheus_client::registry::Registry;
 use self::armed::{ArmedCollector, ArmedPlaybooks};
 use self::lists::{Lists, ListsCollector};
 use self::series::{Counter, Histogram, Series};
+use self::transmitters::{ShownTransmitters, TransmitterCollector};
 
 /// Seconds, as OpenTelemetry's semantic conventions ask for HTTP durations.
 const SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -57,6 +59,10 @@ pub struct Telemetry {
     pub upstream_failures: Arc<Series<Counter, 1>>,
     /// `weir_requests_total{class}`
     pub classes: Arc<Series<Counter, 1>>,
+    /// `weir_events_total{transmitter,outcome}`: `applied`, `held`, `ignored`, `unknown`, `unmatched`, `replayed`, `refused`, `no_room`
+    pub events: Arc<Series<Counter, 2>>,
+    /// `weir_events_last_timestamp_seconds{transmitter}` and `weir_events_held{transmitter}`
+    pub transmitters: Arc<ShownTransmitters>,
     /// `weir_posture{playbook}` and `weir_posture_expires_timestamp_seconds{playbook}`
     pub armed: Arc<ArmedPlaybooks>,
     /// `weir_breach_list_entries{list}`, `weir_breach_list_created_timestamp_seconds{list}`, and whether each works in `weir_signal_up`
@@ -93,6 +99,9 @@ pub struct Gauges {
     pub checkpoints_refused: Gauge,
     /// `weir_signal_up{signal="jwks"}`: 1 or 0; below zero while the rules name no source of keys, and then not shown.
     pub jwks_up: Gauge,
+    /// `weir_signal_up{signal="events"}`: 0 while a transmitter is silent, held back or without keys; below zero while the rules
+    /// name none, and then not shown.
+    pub events_up: Gauge,
 }
 
 /// One value of which only the latest counts.
@@ -157,11 +166,15 @@ impl Telemetry {
         let upstream_failures =
             Series::counter("weir_upstream_failures", "Requests that an upstream failed", ["upstream"]);
         let classes = Series::counter("weir_requests", "Requests by the class of their client", ["class"]);
+        let events =
+            Series::counter("weir_events", "Security events that transmitters sent", ["transmitter", "outcome"]);
+        let transmitters = Arc::<ShownTransmitters>::default();
         let armed = Arc::<ArmedPlaybooks>::default();
         let lists = Arc::<Lists>::default();
         let lines_dropped = Arc::new(Counter::default());
         let gauges = Arc::new(Gauges::default());
         gauges.jwks_up.set(-1);
+        gauges.events_up.set(-1);
         gauges.posture_disk_ok.set(1);
         gauges.audit_disk_ok.set(1);
         gauges.checkpoint_disk_ok.set(1);
@@ -177,6 +190,8 @@ impl Telemetry {
         registry.register_collector(Box::new(sign_ins.clone()));
         registry.register_collector(Box::new(upstream_failures.clone()));
         registry.register_collector(Box::new(classes.clone()));
+        registry.register_collector(Box::new(events.clone()));
+        registry.register_collector(Box::new(TransmitterCollector(transmitters.clone())));
         registry.register_collector(Box::new(ArmedCollector(armed.clone())));
         registry.register_collector(Box::new(ListsCollector(lists.clone())));
         registry.register_collector(Box::new(GaugeCollector {
@@ -197,6 +212,8 @@ impl Telemetry {
             sign_ins,
             upstream_failures,
             classes,
+            events,
+            transmitters,
             armed,
             lists,
             lines_dropped,
@@ -252,9 +269,10 @@ impl prometheus_client::collector::Collector for GaugeCollector {
             None,
             MetricType::Gauge,
         )?;
-        let jwks = self.gauges.jwks_up.value();
-        if jwks >= 0 {
-            up.encode_family(&[("signal", "jwks")])?.encode_gauge(&jwks)?;
+        for (signal, gauge) in [("jwks", &self.gauges.jwks_up), ("events", &self.gauges.events_up)] {
+            if gauge.value() >= 0 {
+                up.encode_family(&[("signal", signal)])?.encode_gauge(&gauge.value())?;
+            }
         }
         for (signal, works) in self.lists.signals() {
             up.encode_family(&[("signal", signal)])?.encode_gauge(&i64::from(works))?;

@@ -166,25 +166,25 @@ async fn a_claim_proves_a_class_only_in_a_token_that_holds() {
 }
 
 /// An authority and what it vouches for, written to files.
-struct Authority {
+pub struct Authority {
     key: KeyPair,
     params: CertificateParams,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
         Self { key: KeyPair::generate().unwrap(), params }
     }
 
-    fn pem(&self) -> String {
+    pub fn pem(&self) -> String {
         self.params.self_signed(&self.key).unwrap().pem()
     }
 
     /// A client's certificate and key.
-    fn vouch(&self, attributes: &[(DnType, &str)]) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+    pub fn vouch(&self, attributes: &[(DnType, &str)]) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
         for (kind, value) in attributes {
@@ -196,7 +196,7 @@ impl Authority {
     }
 }
 
-fn with_clients(required: bool, authority: PathBuf) -> impl FnOnce(&mut weir::app::Options) {
+pub fn with_clients(required: bool, authority: PathBuf) -> impl FnOnce(&mut weir::app::Options) {
     move |options| {
         alone(options);
         let tls = options.listeners.as_mut().unwrap()[0].tls.as_mut().unwrap();

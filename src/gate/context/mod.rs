@@ -30,6 +30,7 @@ use super::prepared::Prepared;
 use super::record::Record;
 use crate::clock::Moment;
 use crate::confidence::{Reading, Why};
+use crate::identity::dpop::Asked;
 use crate::identity::session::Brought;
 use crate::identity::token::{Bearer, Claims};
 use crate::identity::{fields, session};
@@ -41,6 +42,7 @@ use crate::judge::stage::Stage;
 use crate::listen::host::Authority;
 use crate::listen::{Peer, Scheme};
 use crate::memory::SessionFacts;
+use crate::memory::reported::TokenFacts;
 use crate::rules::client::{Channel, Class};
 use crate::rules::facts::Facts;
 use crate::rules::routes::{Found, Marks};
@@ -110,6 +112,10 @@ pub struct Context<'a> {
     pub entangled: bool,
     /// The session's cookie does not go on. A session that is open only as far as its step-up does not reach what no journey guards.
     pub detached: bool,
+    /// The session is over: nothing of it is believed, and neither its cookie nor its token goes on.
+    pub over: bool,
+    /// What tells later whether the session of a token is over.
+    pub token: Option<TokenFacts>,
     /// The device cookie to set with the answer.
     pub new_device: Option<HeaderValue>,
 }
@@ -194,9 +200,12 @@ impl<'a> Context<'a> {
             vouched: false,
             entangled: false,
             detached: false,
+            over: false,
+            token: None,
             new_device: renewed.map(|minted| minted.cookie),
         };
-        let claims = context.recognise(gate, head)?;
+        let claims = context.recognise(gate, peer, head)?;
+        context.lower(gate);
         context.classify(peer, head, claims.as_deref());
         (record.class, record.channel) = (context.class, context.channel);
         if let Some(elsewhere) = context.served_elsewhere() {
@@ -218,26 +227,47 @@ impl<'a> Context<'a> {
     }
 
     /// Finds the session and what it has proved.
-    fn recognise(&mut self, gate: &Gate, head: &request::Parts) -> Result<Option<Arc<Claims>>, Fault> {
+    fn recognise(&mut self, gate: &Gate, peer: &Peer, head: &request::Parts) -> Result<Option<Arc<Claims>>, Fault> {
         let rules = self.prepared.rules();
         let names = &gate.shared.names;
         match &rules.identity.subject {
             None => {}
             Some(SubjectSource::SessionCookie { name }) => {
                 self.bring(gate, session::read(&head.headers, name, names));
+                self.end_if_over(gate);
             }
             Some(SubjectSource::Jwt(_)) => {
                 let Some(tokens) = self.prepared.tokens() else { return Ok(None) };
-                match tokens.read(&head.headers, self.now) {
+                let asked = Asked {
+                    method: head.method.as_str(),
+                    https: self.client.https,
+                    authority: &*self.authority,
+                    path: self.uri.path(),
+                    // Behind a proxy the connection's certificate is the proxy's own.
+                    certificate: peer.client.as_ref().filter(|_| !self.client.proxied).map(|shown| shown.thumbprint),
+                };
+                match tokens.read(&head.headers, &asked, self.now) {
                     Bearer::Absent => {}
                     Bearer::Unverifiable(why) => {
                         self.proof = Reading::Unknown(why);
                         self.account = Reading::Unknown(why);
                     }
                     // Where no journey guards, what the token is worth is the application's own business.
-                    Bearer::Invalid(_) if self.journey.is_none() => {}
+                    Bearer::Invalid(_) | Bearer::Unbound(_) if self.journey.is_none() => {}
                     Bearer::Invalid(why) => return Err(Fault::InvalidToken(why)),
+                    Bearer::Unbound(unbound) => return Err(Fault::Unbound(unbound)),
                     Bearer::Valid(claims) => {
+                        let (session, account) = (claims.session, claims.account);
+                        let token = TokenFacts { session, account, issued: claims.issued, began: claims.began() };
+                        if gate.shared.memory.is_token_over(&token) {
+                            self.over = true;
+                            return match (self.journey, self.stage) {
+                                (Some(_), Stage::Session) => Err(Fault::InvalidToken("its session has ended")),
+                                // Who signs in anew is not kept from it by what they were.
+                                (Some(_), Stage::Attempt) | (None, _) => Ok(None),
+                            };
+                        }
+                        self.token = Some(token);
                         self.remember(gate, claims.session);
                         self.vouched = true;
                         self.account = Reading::Known(claims.account);
@@ -250,6 +280,31 @@ impl<'a> Context<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// What others have reported may have made a proof worth no more than a password.
+    fn lower(&mut self, gate: &Gate) {
+        let (Reading::Known(account), Reading::Known(proof)) = (self.account, &mut self.proof) else { return };
+        let lowered = gate.shared.memory.reports(account).is_some_and(|reports| reports.lowers(proof.at));
+        if let (true, Some(weakest)) = (lowered, self.prepared.rules().weakest_level()) {
+            proof.level = weakest;
+        }
+    }
+
+    /// A session that is over is none. Where an application might read it out of the cookies beside another, neither is believed.
+    fn end_if_over(&mut self, gate: &Gate) {
+        let memory = &gate.shared.memory;
+        let over = |session: &Session| {
+            let facts = self.facts.filter(|_| self.session == Some(*session));
+            memory.is_over(*session, facts.or_else(|| memory.sessions.read(session.bits())).as_ref())
+        };
+        if !memory.has_ended() || !self.brought.iter().any(over) {
+            return;
+        }
+        self.over = true;
+        (self.session, self.facts, self.vouched) = (None, None, false);
+        self.proof = Reading::Unknown(Why::Missing);
+        self.account = Reading::Unknown(Why::NotAsked);
     }
 
     /// Takes up the session that the cookie names. Where an application might read another one out of the same request, that

@@ -36,8 +36,14 @@ impl Context<'_> {
             }
         };
         request_headers(headers, proof, &self.authority.field, self.client.proxied);
-        if let (true, Some(name)) = (self.detached, self.session_cookie()) {
-            cookie::drop_sent(headers, name);
+        if self.detached || self.over {
+            match self.session_cookie() {
+                Some(name) => cookie::drop_sent(headers, name),
+                None if self.over => {
+                    headers.remove(http::header::AUTHORIZATION);
+                }
+                None => {}
+            }
         }
         if let Some(scored) = &record.scored {
             headers.insert(CONFIDENCE, self.prepared.score_header(scored.confidence()).clone());

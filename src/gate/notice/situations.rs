@@ -7,6 +7,7 @@ use smallvec::{SmallVec, smallvec};
 use super::{Exit, Notice};
 use crate::clock::Moment;
 use crate::gate::fault::Fault;
+use crate::identity::dpop::{ALGORITHMS, Unbound};
 use crate::listen::host::HostFault;
 use crate::rules::notices::Kind;
 use crate::upstream::Failure;
@@ -123,6 +124,14 @@ impl Notice {
             Fault::BodyBroken(_) => Self::plain(StatusCode::BAD_REQUEST, Kind::Incomplete),
             Fault::InvalidToken(_) => Self::plain(StatusCode::UNAUTHORIZED, Kind::InvalidToken)
                 .field(WWW_AUTHENTICATE, "Bearer error=\"invalid_token\""),
+            Fault::Unbound(unbound) => {
+                let challenge = match unbound {
+                    Unbound::Proof(_) => format!("DPoP error=\"invalid_dpop_proof\", algs=\"{ALGORITHMS}\""),
+                    Unbound::Key(_) => format!("DPoP error=\"invalid_token\", algs=\"{ALGORITHMS}\""),
+                    Unbound::Certificate(_) => "Bearer error=\"invalid_token\"".to_owned(),
+                };
+                Self::plain(StatusCode::UNAUTHORIZED, Kind::InvalidToken).field(WWW_AUTHENTICATE, challenge)
+            }
             Fault::ReturnTarget => Self::plain(StatusCode::BAD_REQUEST, Kind::Return),
             Fault::Busy { come_back, .. } => {
                 let mut notice = Self::plain(StatusCode::SERVICE_UNAVAILABLE, Kind::Busy);
