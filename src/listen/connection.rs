@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -17,11 +18,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use pin_project_lite::pin_project;
+use rustls::ServerConfig;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 
 use super::certificate::ClientCertificate;
+use super::handshake;
 use super::inflow::Inflow;
 use super::life::{Life, Open, Overdue, Phase};
 use super::offer::{Offer, Switched, Through};
@@ -55,7 +57,7 @@ pub(super) struct Arrival {
     pub stream: TcpStream,
     pub remote: SocketAddr,
     pub local: SocketAddr,
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<Arc<ServerConfig>>,
 }
 
 /// Serves one connection until it ends.
@@ -75,7 +77,7 @@ where
     let peer = Rc::new(peer);
     let service = || Service { peer: peer.clone(), life: life.clone(), ward: ward.clone() };
     if spoken == Spoken::H2 {
-        let io = TokioIo::new(Wire::new(stream, sniffed, life.clone()));
+        let io = TokioIo::new(Wire::opening(stream, sniffed, life.clone(), peer.clone()));
         let conversation = h2(&ward.bounds, Streams(life.clone())).serve_connection(io, service());
         return Box::pin(until_done(conversation, life.clone(), ward.clone())).await;
     }
@@ -106,10 +108,11 @@ async fn open<F>(arrival: Arrival, life: &Life, ward: &Ward<F>) -> Result<Option
         let peer = Peer::new(remote, local, Scheme::Http, spoken);
         return Ok((!sniffed.is_empty()).then_some((Stream::Clear(stream), sniffed, peer)));
     };
-    let stream = within(life, ward, tls.accept(stream)).await?.map_err(Ended::Tls)?;
+    let (stream, ja4) = within(life, ward, handshake::finish(stream, tls)).await?.map_err(Ended::Tls)?;
     let session = stream.get_ref().1;
     let spoken = if session.alpn_protocol() == Some(b"h2") { Spoken::H2 } else { Spoken::H1 };
     let mut peer = Peer::new(remote, local, Scheme::Https, spoken);
+    peer.ja4 = ja4;
     peer.sni = session.server_name().map(|name| name.to_ascii_lowercase().into());
     let certificate = session.peer_certificates().and_then(|chain| chain.first());
     peer.client = certificate.and_then(|first| ClientCertificate::read(first)).map(Box::new);

@@ -8,7 +8,9 @@ use std::rc::Rc;
 use http::request;
 
 use super::certificate::ClientCertificate;
+use super::client_hello::Ja4;
 use super::host::{Authority, HostFault, Memo};
+use crate::confidence::{Reading, Why};
 
 /// Whether the client came over TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,6 +65,9 @@ pub struct Peer {
     pub tls: Option<&'static str>,
     /// The client's certificate, if it showed one that the listener's authorities vouch for.
     pub client: Option<Box<ClientCertificate>>,
+    /// The fingerprint of its TLS hello. `NotAsked` in clear text, `Ambiguous` where the hello could not be looked at.
+    pub ja4: Reading<Ja4>,
+    opening: OnceCell<Box<str>>,
     host: Memo,
     kept: OnceCell<Box<dyn Any>>,
 }
@@ -79,6 +84,8 @@ impl Peer {
             sni: None,
             tls: None,
             client: None,
+            ja4: Reading::Unknown(Why::NotAsked),
+            opening: OnceCell::new(),
             host: Memo::default(),
             kept: OnceCell::new(),
         }
@@ -87,6 +94,17 @@ impl Peer {
     /// The one host that all parts of a request's head agree on; the last one is remembered.
     pub fn host(&self, head: &request::Parts) -> Result<Rc<Authority>, HostFault> {
         self.host.agree(head, self.scheme)
+    }
+
+    /// How its HTTP/2 connection was opened: settings, window and priorities, such as `1:65536;2:0;4:6291456;6:262144|15663105|0`.
+    /// None over HTTP/1.1.
+    pub fn opening(&self) -> Option<&str> {
+        self.opening.get().map(|text| &**text)
+    }
+
+    pub(super) fn opened_with(&self, opening: Box<str>) {
+        // The first is the only one.
+        let _ = self.opening.set(opening);
     }
 
     /// Something that the gate works out once and keeps for the connection. The first kind kept is the only one; asking

@@ -14,7 +14,6 @@ use http_body::Body;
 use hyper::server::conn::{http1, http2};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
-use tokio_rustls::TlsAcceptor;
 
 use super::bounds::Bounds;
 use super::connection::{Arrival, Ended, converse};
@@ -157,7 +156,7 @@ async fn accept<F, Fut, B>(
         };
         // One system call less for a socket that is bound to one address.
         let local = if here.ip().is_unspecified() { stream.local_addr().unwrap_or(here) } else { here };
-        let tls = certificates.as_mut().map(|reader| TlsAcceptor::from((*reader.pin()).clone()));
+        let tls = certificates.as_mut().map(|reader| (*reader.pin()).clone());
         let arrival = Arrival { stream, remote, local, tls };
         ward.open.set(ward.open.get() + 1);
         let leaving = Leaving { ward: ward.clone(), _pass: pass };

@@ -6,12 +6,14 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::life::Life;
+use super::peer::Peer;
+use super::preamble::{Heard, Preamble};
 
 /// How much of what a client still sends is read and thrown away once it has its last answer.
 const DISCARDED: usize = 256 * 1024;
@@ -48,6 +50,8 @@ pub(super) struct Wire {
     sniffed: Bytes,
     life: Rc<Life>,
     ending: Ending,
+    /// Listens to how an HTTP/2 connection is opened, for its peer; until the first request.
+    preamble: Option<Box<(Preamble, Rc<Peer>)>>,
 }
 
 /// How far closing has come.
@@ -59,7 +63,25 @@ enum Ending {
 
 impl Wire {
     pub fn new(stream: Stream, sniffed: Bytes, life: Rc<Life>) -> Self {
-        Self { stream, sniffed, life, ending: Ending::Open }
+        Self { stream, sniffed, life, ending: Ending::Open, preamble: None }
+    }
+
+    /// The same for an HTTP/2 connection, whose peer is told how it is opened.
+    pub fn opening(stream: Stream, sniffed: Bytes, life: Rc<Life>, peer: Rc<Peer>) -> Self {
+        Self { preamble: Some(Box::new((Preamble::default(), peer))), ..Self::new(stream, sniffed, life) }
+    }
+
+    /// Some bytes came.
+    fn came(&mut self, bytes: &[u8]) {
+        self.life.read(bytes);
+        if let Some(listening) = &mut self.preamble {
+            match listening.0.came(bytes) {
+                Heard::More => return,
+                Heard::Opening(opening) => listening.1.opened_with(opening),
+                Heard::Nothing => {}
+            }
+            self.preamble = None;
+        }
     }
 
     /// The stream again, with what was given back and not read.
@@ -108,9 +130,9 @@ impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if !self.sniffed.is_empty() {
             let n = self.sniffed.len().min(buf.remaining());
-            buf.put_slice(&self.sniffed[..n]);
-            self.life.read(&self.sniffed[..n]);
-            self.sniffed.advance(n);
+            let given = self.sniffed.split_to(n);
+            buf.put_slice(&given);
+            self.came(&given);
             if self.sniffed.is_empty() {
                 self.sniffed = Bytes::new();
             }
@@ -122,7 +144,7 @@ impl AsyncRead for Wire {
             Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         };
         if buf.filled().len() > before {
-            self.life.read(&buf.filled()[before..]);
+            self.came(&buf.filled()[before..]);
         }
         result
     }
