@@ -105,6 +105,12 @@ impl Points {
         self.0
     }
 
+    /// Half of it, cut towards zero to whole tenths.
+    #[must_use]
+    pub const fn half(self) -> Self {
+        Self(self.0 / 2)
+    }
+
     /// Kept between a floor and a cap.
     pub fn clip(self, floor: Self, cap: Self) -> Self {
         Self(self.0.clamp(floor.0, cap.0))

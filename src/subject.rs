@@ -130,6 +130,14 @@ impl Names {
         }
     }
 
+    /// The neighbourhood of this address: the IPv4 /24 or the IPv6 /48.
+    pub fn range(&self, address: IpAddr) -> Network {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Network(self.hash(7, &[&v4.octets()[..3]])),
+            IpAddr::V6(v6) => Network(self.hash(8, &[&v6.octets()[..6]])),
+        }
+    }
+
     /// The session with this cookie value or identifier.
     pub fn session(&self, id: &[u8]) -> Session {
         Session(self.hash(5, &[id]))

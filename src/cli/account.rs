@@ -13,7 +13,7 @@ use super::SteerArguments;
 use super::asking;
 use super::say::say;
 use super::steer::finish;
-use crate::judge::signals::Signal;
+use crate::rules::signal::Signal;
 use crate::memory::{Memory, Places};
 
 #[derive(Debug, Args)]

@@ -23,15 +23,15 @@ use crate::clock::Moment;
 use crate::confidence::Reading;
 use crate::identity::session::{self, Begun};
 use crate::judge::decision::{Hold, Outcome, Question};
-use crate::judge::history::{Observation, Shared};
+use crate::judge::history::Earned;
 use crate::judge::judge;
 use crate::judge::signals::Gap;
 use crate::judge::signals::authentication::Proof;
-use crate::judge::signals::device::Standing;
 use crate::judge::stage::Stage;
+use crate::memory::recall::{Asking, doubt, earned};
 use crate::memory::{Memory, SessionFacts};
 use crate::rules::ruleset::{Action, Journey, Level};
-use crate::subject::{Account, Device, Network, Session};
+use crate::subject::{Account, Session};
 
 /// Learns from one answer of the upstream.
 ///
@@ -74,6 +74,12 @@ pub fn from(
     if context.marks.ends_session && !status.is_client_error() {
         session_ended(gate, context, record);
     }
+    if context.stage == Stage::Session && context.whereabouts.is_some() {
+        went_on(gate, context);
+        if !status.is_client_error() {
+            password_reset(gate, context);
+        }
+    }
     let Some((journey, succeeds)) = signs_in.and_then(|journey| Some((journey, journey.succeeds_on.as_ref()?))) else {
         return Ok(());
     };
@@ -97,11 +103,7 @@ pub fn from(
             if is_a_refusal(status) {
                 record.learned.push("sign_in_failed");
                 context.prepared.meters().sign_in("failed");
-                observe(
-                    gate,
-                    context,
-                    Observation::SignInFailed { device: context.device.known(), network: context.network },
-                );
+                sign_in_failed(gate, context);
             }
             Ok(())
         }
@@ -125,9 +127,9 @@ fn continued(context: &Context<'_>, issued: &Issued) -> Option<Session> {
 /// What is known of a session goes on when its cookie changes, whatever the status. A sign-in begins another one: what was
 /// proved before is not the new one's, only a hold goes on until the sign-in is judged.
 fn carried(gate: &Gate, context: &Context<'_>, issued: &Issued, signs_in: bool) {
-    let Some(mut facts) = context.facts.filter(|facts| facts.held || !signs_in) else { return };
-    facts.began_as = facts.began_as.or(context.session);
-    for begun in issued.iter().filter(|begun| begun.kept || facts.held) {
+    let Some(mut facts) = context.facts.filter(|facts| facts.is_held() || !signs_in) else { return };
+    facts.goes_on_from(context.session);
+    for begun in issued.iter().filter(|begun| begun.kept || facts.is_held()) {
         gate.shared.memory.sessions.put(begun.session.bits(), context.now, facts);
     }
 }
@@ -163,6 +165,7 @@ fn sign_in_worked(
     }
     context.proof = Reading::Known(Proof { level, at: context.now, held: false, bound: false });
     let mut readings = context.readings(gate);
+    let trusted = readings.on_trusted_device();
     if journey.account.is_some() && context.account.known().is_none() {
         // Somebody came in, and nobody can say who: what their account's past would say is hidden, and so counts as the worst.
         readings = readings.hidden_account();
@@ -180,19 +183,11 @@ fn sign_in_worked(
     record.learned.push("sign_in_succeeded");
     context.prepared.meters().sign_in("worked");
     let challenged = hold.is_some();
-    let succeeded =
-        Observation::SignInSucceeded { device: context.device.known(), network: context.network, challenged };
-    observe(gate, context, succeeded);
-    let facts = SessionFacts::begin(
-        context.account.known(),
-        context.device.known(),
-        context.network,
-        rules,
-        level,
-        challenged,
-        context.now,
-    );
-    let facts = facts.after(Gap(readings.past.known().and_then(|past| past.since_last)));
+    let (account, visit) = (context.account.known(), context.asking(gate).visit(None));
+    let earned = earned(&verdict.scored, challenged);
+    gate.shared.memory.signed_in(account, &visit, trusted, Some(earned), context.now);
+    let facts = SessionFacts::begin(account, &visit, (rules, level), challenged, context.now);
+    let facts = facts.after(Gap(readings.past.known().and_then(|past| past.since_last)), doubt(&verdict.scored));
     for session in opened(context, issued, challenged) {
         gate.shared.memory.ended.opened(session);
         gate.shared.memory.sessions.put(session.bits(), context.now, facts);
@@ -282,7 +277,7 @@ fn step_up_answered(gate: &Gate, context: &Context<'_>, issued: &Issued, status:
     } else if is_a_refusal(status) {
         context.prepared.meters().step_up("failed");
         record.learned.push("step_up_failed");
-        observe(gate, context, Observation::SignInFailed { device: context.device.known(), network: context.network });
+        sign_in_failed(gate, context);
     }
 }
 
@@ -292,18 +287,20 @@ fn proved(gate: &Gate, context: &Context<'_>, issued: &Issued, level: Level, at:
     let memory = &gate.shared.memory;
     let rules = context.prepared.rules();
     let mut facts = context.facts.unwrap_or_else(|| {
-        let account = context.account.known();
-        SessionFacts::begin(account, context.device.known(), context.network, rules, level, false, at)
+        let visit = context.asking(gate).visit(None);
+        SessionFacts::begin(context.account.known(), &visit, (rules, level), false, at)
     });
     facts.prove(rules, level, at);
-    facts.began_as = facts.began_as.or(context.session);
+    facts.goes_on_from(context.session);
     memory.sessions.put(session.bits(), context.now, facts);
     if let Some(old) = context.session.filter(|old| *old != session) {
         memory.sessions.put(old.bits(), context.now, facts);
     }
     context.prepared.meters().step_up("passed");
     record.learned.push("step_up_passed");
-    observe(gate, context, Observation::StepUpPassed { device: context.device.known(), network: context.network });
+    if let Some(account) = context.account.known() {
+        memory.proved(account, &context.asking(gate).visit(None), context.now);
+    }
 }
 
 /// A session ended. One that was held stays held: the application may have refused the sign-out after all.
@@ -318,32 +315,40 @@ fn session_ended(gate: &Gate, context: &Context<'_>, record: &mut Record) {
     }
 }
 
-fn observe(gate: &Gate, context: &Context<'_>, observation: Observation) {
-    let (account, device) = (context.account.known(), context.device.known());
-    observe_for(&gate.shared.memory, (account, device, context.network), observation, context.now);
+/// A password, or a proof, was wrong.
+fn sign_in_failed(gate: &Gate, context: &Context<'_>) {
+    let asking = context.asking(gate);
+    let trusted = gate.shared.memory.readings(&asking, context.now).on_trusted_device();
+    gate.shared.memory.signed_in(context.account.known(), &asking.visit(None), trusted, None, context.now);
 }
 
-fn observe_for(
-    memory: &Memory,
-    (account, device, network): (Option<Account>, Option<Device>, Network),
-    observation: Observation,
-    now: Moment,
-) {
-    // A customer's own typing errors say nothing about a place.
-    let known = account.and_then(|account| memory.accounts.read(account.bits()));
-    let trusted = device.is_some_and(|device| {
-        known.is_some_and(|history| matches!(history.standing(device), Standing::Trusted { .. }))
-    });
-    if let Some(account) = account {
-        memory.accounts.update(account.bits(), now, |history| history.observe(observation, now));
+/// A password was reset, where the journey says so.
+fn password_reset(gate: &Gate, context: &Context<'_>) {
+    let resets = context.journey.is_some_and(|id| context.prepared.rules().journey(id).resets_password);
+    if let (true, false, Some(account)) = (resets, context.safe, context.account.known()) {
+        gate.shared.memory.reset(account, &context.asking(gate).visit(None), context.now);
     }
-    if trusted {
-        return;
+}
+
+/// A session went on: its last request, one more day of its device, and what looks other than before.
+fn went_on(gate: &Gate, context: &Context<'_>) {
+    let (Some(session), Some(facts)) = (context.session, &context.facts) else { return };
+    let visit = context.asking(gate).visit(None);
+    let memory = &gate.shared.memory;
+    let account = context.account.known().filter(|_| !facts.is_held());
+    let moved_with_others = account.is_some_and(|account| memory.visited(account, &visit, context.now));
+    let changed = !context.safe && context.journey.is_some_and(|id| context.prepared.rules().journey(id).changes_account);
+    if facts.is_due(&visit, context.now) || moved_with_others || changed {
+        memory.sessions.update_existing(session.bits(), |facts| {
+            facts.went_on(&visit, context.now);
+            if moved_with_others {
+                facts.looks_like(&visit);
+            }
+            if changed {
+                facts.changed_something();
+            }
+        });
     }
-    if let Some(device) = device {
-        memory.devices.update(device.bits(), now, |bucket| bucket.observe(Shared::Device, observation, now));
-    }
-    memory.networks.update(network.bits(), now, |bucket| bucket.observe(Shared::Network, observation, now));
 }
 
 /// A sign-in whose client goes before the answer comes. The application goes on with it, so it is taken for the worst that it can
@@ -353,7 +358,8 @@ fn observe_for(
 #[must_use = "dropping it is what a client that has gone leaves behind"]
 pub struct Unheard {
     memory: Arc<Memory>,
-    who: (Option<Account>, Option<Device>, Network),
+    account: Option<Account>,
+    asking: Asking,
     sessions: SmallVec<[Session; 2]>,
     facts: Option<SessionFacts>,
     now: Moment,
@@ -365,14 +371,15 @@ impl Unheard {
     pub fn of(gate: &Gate, context: &Context<'_>) -> Option<Self> {
         let rules = context.prepared.rules();
         rules.journey(context.journey?).succeeds_on.as_ref()?;
-        let (account, device) = (context.account.known(), context.device.known());
+        let (account, asking) = (context.account.known(), context.asking(gate));
         let sessions = if context.detached || context.over { SmallVec::new() } else { context.brought.clone() };
         let facts = rules
             .weakest_level()
-            .map(|level| SessionFacts::begin(account, device, context.network, rules, level, true, context.now));
+            .map(|level| SessionFacts::begin(account, &asking.visit(None), (rules, level), true, context.now));
         Some(Self {
             memory: gate.shared.memory.clone(),
-            who: (account, device, context.network),
+            account,
+            asking,
             sessions,
             facts,
             now: context.now,
@@ -396,7 +403,7 @@ impl Drop for Unheard {
                 self.memory.sessions.put(session.bits(), self.now, facts);
             }
         }
-        let (_, device, network) = self.who;
-        observe_for(&self.memory, self.who, Observation::SignInFailed { device, network }, self.now);
+        let trusted = self.memory.readings(&self.asking, self.now).on_trusted_device();
+        self.memory.signed_in(self.account, &self.asking.visit(None), trusted, None, self.now);
     }
 }

@@ -18,7 +18,7 @@ use super::ratelimit::{self, Policy};
 use super::record::Record;
 use crate::clock::Moment;
 use crate::confidence::Reading;
-use crate::judge::history::BucketHistory;
+use crate::judge::history::DeviceRecord;
 use crate::judge::signals::device::Standing;
 use crate::memory::limits::account_on;
 use crate::rules::limits::{Key, Limit};
@@ -131,7 +131,7 @@ fn who(gate: &Gate, context: &Context<'_>, head: &request::Parts, key: &Key) -> 
 /// A device on which somebody has come in. Others are handed out to whoever asks.
 fn device(gate: &Gate, context: &Context<'_>) -> Option<u64> {
     let device = context.device.known()?.bits();
-    gate.shared.memory.devices.read(device).filter(BucketHistory::has_succeeded).map(|_| device)
+    gate.shared.memory.devices.read(device).filter(DeviceRecord::has_worked).map(|_| device)
 }
 
 /// The account; on a device that it trusts, the account there. So a stranger who uses up an account's allowance does not

@@ -185,6 +185,7 @@ mod tests {
     use super::*;
     use crate::judge::score::score;
     use crate::judge::signals::Readings;
+    use crate::rules::signal::Weights;
     use crate::judge::stage::Stage;
 
     const NOW: Moment = Moment::from_unix_millis(1_795_363_199_987);
@@ -199,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_line_is_json_and_says_what_formatting_would() {
-        let scored = score(&Readings::default(), Stage::Session, NOW);
+        let scored = score(&Readings::default(), &Weights::AS_DECLARED, Stage::Session, NOW);
         let text = line(&Stamp::default(), NOW, |line| {
             line.text("plain", "GET");
             line.text("odd", "a\"b\\c\n\u{7f}");

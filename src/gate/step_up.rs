@@ -104,7 +104,7 @@ pub fn returning(gate: &Gate, context: &Context<'_>, head: &request::Parts) -> O
         head.uri.query().into_iter().flat_map(|query| query.split('&')).find_map(|pair| pair.strip_prefix("rt="));
     let keys = &gate.shared.identity.keys;
     let target = signed.and_then(|signed| {
-        let began_as = context.facts.and_then(|facts| facts.began_as).filter(|_| !context.is_held());
+        let began_as = context.facts.and_then(|facts| facts.began_as()).filter(|_| !context.is_held());
         return_target::read(keys, signed, context.session, context.now)
             .or_else(|| return_target::read(keys, signed, Some(began_as?), context.now))
     });

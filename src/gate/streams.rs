@@ -221,7 +221,7 @@ impl Streams {
             Place::among(prepared.streams(context.upstream), law.max_streams).ok_or_else(full)?,
             Place::among(&room.open, room.most).ok_or_else(full)?,
         ];
-        let known = context.facts.map(|facts| facts.held);
+        let known = context.facts.map(|facts| facts.is_held());
         let entry = Rc::new(Entry {
             kind,
             journey,
@@ -279,7 +279,7 @@ impl Entry {
             && memory
                 .sessions
                 .read(session.bits())
-                .is_none_or(|facts| (facts.held && !held) || memory.is_over(session, Some(&facts)))
+                .is_none_or(|facts| (facts.is_held() && !held) || memory.is_over(session, Some(&facts)))
         {
             return Some(Ended::Session);
         }

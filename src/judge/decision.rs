@@ -248,9 +248,9 @@ fn weigh<'h>(question: &Question<'_>, trial: bool, heard: Option<&'h mut Heard>)
         }
         Some(_) | None => question.readings,
     };
-    let scored = score(readings, question.stage, question.now);
+    let scored = score(readings, &question.rules.weights, question.stage, question.now);
     let undoubted = (!std::ptr::eq(readings, question.readings))
-        .then(|| score(question.readings, question.stage, question.now).confidence());
+        .then(|| score(question.readings, &question.rules.weights, question.stage, question.now).confidence());
     let mut demands = Demands { heard, ..Demands::default() };
     let reached = ask(question, &scored, undoubted, trial, &mut demands);
     if armed {

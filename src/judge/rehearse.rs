@@ -5,9 +5,10 @@
 
 use super::decision::{Hold, Lack, Outcome, Question, Verdict, judge_heard};
 use super::demanded::Heard;
-use super::history::{AccountHistory, BucketHistory, Observation, Shared};
+use super::history::{AccountHistory, Climate, Observation, Shared, Tried, Visit};
+use super::seen::{Client, Whereabouts};
 use super::signals::authentication::Proof;
-use super::signals::{Readings, Sighting};
+use super::signals::{Buckets, Readings, Sighting};
 use super::stage::Stage;
 use super::way::Way;
 use crate::clock::Moment;
@@ -184,30 +185,31 @@ fn explain(rules: &RuleSet, posture: &Posture, journey: Option<JourneyId>, verdi
 
 /// The client that a case describes: a regular customer where it says something of device or network, a newcomer else.
 fn readings(given: &Given, names_account: bool) -> Readings {
-    let (device, network) = (Device::from_bits(1), Network::from_bits(2));
-    let elsewhere = Network::from_bits(3);
-    let stranger = Device::from_bits(4);
+    let (device, stranger) = (Device::from_bits(1), Device::from_bits(4));
+    let (own, elsewhere) = (at(2), at(3));
     let described = given.device_known.is_some() || given.network_known.is_some();
     let named = described || names_account || given.authenticated.is_some() || given.account_failures > 0;
+    let visit = |device, at| Visit { device, at, client: Client::default() };
 
-    let failures = |count: u16| Observation::SignInFailed { device: None, network: elsewhere }.repeated(count);
     let mut history = match described {
-        true => AccountHistory::of_a_regular(device, network, NOW),
+        true => AccountHistory::of_a_regular(&visit(Some(device), own), NOW),
         false => AccountHistory::default(),
     };
-    failures(given.account_failures).for_each(|failure| history.observe(failure, NOW));
-    let bucket = |shared, count| {
-        let mut bucket = BucketHistory::default();
-        failures(count).for_each(|failure| bucket.observe(shared, failure, NOW));
-        bucket
+    for _ in 0..given.account_failures {
+        history.observe(&Observation::SignInFailed(visit(None, elsewhere)), NOW);
+    }
+    let failed = |shared: Shared, count: u16| {
+        let mut tried = Tried::default();
+        (0..count).for_each(|_| tried.count(false, shared.half_life(), NOW));
+        tried
     };
-    let device_bucket = bucket(Shared::Device, given.device_failures);
     let guesses = if given.contaminated { given.network_failures.max(CONTAMINATED) } else { given.network_failures };
-    let network_bucket = bucket(Shared::Network, guesses);
+    let here = if given.network_known == Some(true) { own } else { elsewhere };
+    let buckets: Buckets = [Some((Shared::Address, failed(Shared::Address, guesses))), None, None, None, None];
+    let climate = Climate::default();
 
     Readings::of(
         &Sighting {
-            gap_at_sign_in: None,
             account: match (named, described || given.account_failures > 0) {
                 (true, true) => Reading::Known(&history),
                 (true, false) => Reading::Unknown(Why::Missing),
@@ -219,9 +221,8 @@ fn readings(given: &Given, names_account: bool) -> Readings {
                 None if given.device_failures > 0 => Reading::Known(stranger),
                 None => Reading::Unknown(Why::Missing),
             },
-            device_bucket: Some(&device_bucket),
-            network: Reading::Known(if given.network_known == Some(true) { network } else { elsewhere }),
-            network_bucket: Some(&network_bucket),
+            device_tried: Some(failed(Shared::Device, given.device_failures)),
+            buckets: Reading::Known(&buckets),
             session: match given.authenticated {
                 _ if given.jwks_down => Reading::Unknown(Why::Down),
                 Some(level) => {
@@ -231,13 +232,20 @@ fn readings(given: &Given, names_account: bool) -> Readings {
                 }
                 None => Reading::Unknown(Why::Missing),
             },
+            ..Sighting::nobody(here, &climate)
         },
         NOW,
     )
 }
 
-impl Observation {
-    fn repeated(self, count: u16) -> impl Iterator<Item = Self> {
-        std::iter::repeat_n(self, usize::from(count))
+/// A place of which no list says anything.
+fn at(number: u64) -> Whereabouts {
+    const NOT: Why = Why::NotAsked;
+    Whereabouts {
+        network: Network::from_bits(number),
+        range: Network::from_bits(number << 32),
+        provider: Reading::Unknown(NOT),
+        country: Reading::Unknown(NOT),
+        listed: Reading::Unknown(NOT),
     }
 }

@@ -6,16 +6,20 @@
 
 use std::fmt;
 
-use super::signals::{Group, PRIOR, Readings, Signal, authentication, behaviour, device, exposure, weight};
+use super::signals::device::Standing;
+use super::signals::{
+    PRIOR, Readings, Says, authentication, client, device, exposure, journey, network, pressure, session,
+};
 use super::stage::Stage;
 use crate::clock::Moment;
 use crate::confidence::{Confidence, Coverage, Family, Points, Reading, Why};
+use crate::rules::signal::{Group, Signal, Weights, weight};
 
-/// More lines than there can be: the prior, at most ten signals, a limit for each of the five groups.
-const LINES: usize = 16;
+/// More lines than there can be: the prior, at most 27 signals, a limit for each of the eight groups.
+const LINES: usize = 36;
 
-/// What a signal says, if anything, and why its reading was not known, if it was not.
-type Weighed = (Option<(Signal, Points)>, Option<Why>);
+/// What a signal says, and why its reading was not known, if it was not.
+type Weighed = (Signal, Points, Option<Why>);
 
 /// What a line of the explanation is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,13 +127,11 @@ impl Scored {
     }
 
     /// Adds the lines of one group, and what its limits give back.
-    fn add_group(&mut self, group: Group, limits: (Points, Points), weighed: &[Weighed]) {
+    fn add_group(&mut self, group: Group, limits: (Points, Points), weighed: impl Iterator<Item = Weighed>) {
         let mut sum = Points::ZERO;
-        for (line, unknown) in weighed {
-            if let Some((signal, points)) = line {
-                self.add(Source::Signal(*signal), *points, *unknown);
-                sum = sum + *points;
-            }
+        for (signal, points, unknown) in weighed {
+            self.add(Source::Signal(signal), points, unknown);
+            sum = sum + points;
         }
         let (floor, cap) = limits;
         let beyond = sum.clip(floor, cap).as_tenths() - sum.as_tenths();
@@ -147,65 +149,114 @@ fn why<T>(reading: Reading<T>) -> Option<Why> {
 }
 
 /// The score of these readings at this stage.
-pub fn score(readings: &Readings, stage: Stage, now: Moment) -> Scored {
+pub fn score(readings: &Readings, weights: &Weights, stage: Stage, now: Moment) -> Scored {
     let (coverage, fault) = coverage(readings);
     let nothing = Evidence { source: Source::Prior, points: Points::ZERO, unknown: None };
     let mut scored =
         Scored { confidence: Confidence::NONE, coverage, sum: Points::ZERO, fault, lines: [nothing; LINES], used: 0 };
     let r = readings;
+    let attempt = stage == Stage::Attempt;
     // An attempt has proved nothing yet, whatever session came along with it.
-    let session = match stage {
-        Stage::Attempt => Reading::Unknown(Why::NotAsked),
-        Stage::Session => r.session,
-    };
+    let session = if attempt { Reading::Unknown(Why::NotAsked) } else { r.session };
     let password_right = session.known().is_some();
+    let own = r.of_device();
+    let trusted = own.is_trusted();
+    let eased = |says: Says| match password_right {
+        true => says.map(|(signal, points)| (signal, pressure::after_a_right_password(points))),
+        false => says,
+    };
+    // Before the answer, nothing that is known of the account may weigh against it: it would tell that there is one.
+    let after = |says: Says| if attempt { None } else { says };
 
     scored.add(Source::Prior, PRIOR, None);
     for group in Group::ALL {
-        let limits = group.limits(password_right);
+        let mut lines = Lines { weights, lines: [None; MOST], used: 0 };
         match group {
             Group::Device => {
-                scored.add_group(group, limits, &[(device::weigh(r.device, r.past, stage), why(r.device))]);
+                let [standing, second, change] = device::weigh(&own, stage);
+                lines.add(standing, why(r.device));
+                lines.add(second, None);
+                lines.add(change, why(r.changed));
             }
+            Group::Client => lines.add(client::weigh(r.guise, trusted), why(r.guise)),
             Group::Network => {
-                scored.add_group(
-                    group,
-                    limits,
-                    &[(behaviour::weigh_network(r.network, r.past, stage), why(r.network))],
-                );
+                let read = network::Read {
+                    network: r.network,
+                    country: r.country,
+                    listed: r.listed,
+                    past: r.past,
+                    season: r.season,
+                };
+                let [place, country, listed] = network::weigh(&read, trusted, stage);
+                lines.add(place, why(r.network));
+                lines.add(country, why(r.country));
+                lines.add(listed, why(r.listed));
             }
             Group::Pressure => {
-                let eased = |weighed: Option<(Signal, Points)>| {
-                    weighed.map(|(signal, points)| match password_right {
-                        true => (signal, behaviour::after_a_right_password(points)),
-                        false => (signal, points),
-                    })
-                };
-                let account = behaviour::weigh_account_failures(r.account_failures, r.device, r.network, stage);
-                let device = behaviour::weigh_device_failures(r.device_failures, r.device);
-                let network = behaviour::weigh_traffic(r.traffic, r.device);
-                scored.add_group(
-                    group,
-                    limits,
-                    &[
-                        (eased(account), why(r.account_failures)),
-                        (eased(device), why(r.device_failures)),
-                        (eased(network), why(r.traffic)),
-                    ],
-                );
+                lines.add(eased(pressure::weigh_account_failures(r.account_failures, r.network, trusted)), why(r.account_failures));
+                lines.add(eased(pressure::weigh_device_failures(r.device_failures, trusted)), why(r.device_failures));
+                lines.add(eased(pressure::weigh_guessing(r.guessing, trusted)), why(r.guessing));
+                lines.add(eased(pressure::weigh_attack(r.attack, trusted)), why(r.attack));
+            }
+            Group::Journey => {
+                lines.add(eased(journey::weigh_pace(Signal::NoPage, r.page)), why(r.page));
+                lines.add(journey::weigh_pace(Signal::Hurried, r.pace), why(r.pace));
+                let change = journey::weigh_shortly_before(Signal::AfterChange, r.after_change, trusted);
+                lines.add(after(change), why(r.after_change));
+                let reset = journey::weigh_shortly_before(Signal::AfterReset, r.after_reset, trusted);
+                lines.add(after(reset), why(r.after_reset));
+            }
+            Group::Session if attempt => {}
+            Group::Session => {
+                let device_known = r.device.known().is_some_and(Standing::is_trusted);
+                for says in session::weigh(r.continuity, device_known) {
+                    lines.add(says, why(r.continuity));
+                }
+                lines.add(session::weigh_doubt(r.doubt, trusted), why(r.doubt));
             }
             Group::Authentication => {
-                let unknown = why(session);
-                let [password, factor, recent] = authentication::weigh(session, now);
-                scored.add_group(group, limits, &[(password, unknown), (factor, unknown), (recent, unknown)]);
+                for says in authentication::weigh(session, now) {
+                    lines.add(says, why(session));
+                }
             }
             Group::Exposure => {
-                scored.add_group(group, limits, &[(exposure::weigh(r.exposure, r.device), why(r.exposure))]);
+                lines.add(exposure::weigh(r.exposure, trusted, password_right), why(r.exposure));
+                lines.add(after(exposure::weigh_account(r.account_breached, trusted)), why(r.account_breached));
+                lines.add(after(exposure::weigh_compromise(r.compromised, trusted)), why(r.compromised));
+                lines.add(after(exposure::weigh_risk(r.risk)), why(r.risk));
             }
         }
+        scored.add_group(group, group.limits(password_right), lines.all());
     }
     scored.confidence = Confidence::from_evidence(scored.sum);
     scored
+}
+
+/// More lines than a group can have.
+const MOST: usize = 5;
+
+/// The lines of one group, weighed as the rules say.
+struct Lines<'w> {
+    weights: &'w Weights,
+    lines: [Option<Weighed>; MOST],
+    used: usize,
+}
+
+impl Lines<'_> {
+    fn add(&mut self, says: Says, unknown: Option<Why>) {
+        let Some((signal, points)) = says else { return };
+        if self.weights.percent(signal) == 0 {
+            return;
+        }
+        if let Some(line) = self.lines.get_mut(self.used) {
+            *line = Some((signal, self.weights.weigh(signal, points), unknown));
+            self.used += 1;
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = Weighed> + '_ {
+        self.lines.iter().flatten().copied()
+    }
 }
 
 /// Which share of what was asked for could be read, and the first source at fault. What the client did not send is no gap.
@@ -226,9 +277,9 @@ fn coverage(readings: &Readings) -> (Coverage, Option<(Family, Why)>) {
     }
     let (mut read, mut possible) = (0, 0);
     for (family, (asked, known)) in Family::ALL.into_iter().zip(counts) {
-        // Sixty divides evenly by as many readings as a family can ask for.
-        if let Some(share) = u32::checked_div(weight(family) * 60 * known, asked) {
-            possible += weight(family) * 60;
+        // Divides nearly evenly by as many readings as a family can ask for.
+        if let Some(share) = u32::checked_div((weight(family) * 27_720 * known), asked) {
+            possible += weight(family) * 27_720;
             read += share;
         }
     }

@@ -4,11 +4,12 @@
 //! TLS stack can be imitated. It must never keep what it read, only small numbers made of it.
 
 use std::hash::Hasher as _;
+use std::net::IpAddr;
 
 use siphasher::sip::SipHasher13;
 
 use crate::confidence::{Reading, Why};
-use crate::subject::Network;
+use crate::subject::{Names, Network};
 
 /// A TLS stack, without its version: the cipher part of JA4 names it. Resumption and QUIC change the rest of a JA4, never this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -186,6 +187,20 @@ pub struct Whereabouts {
     pub country: Reading<[u8; 2]>,
     /// What lists say of it. `NotAsked` without lists.
     pub listed: Reading<Listed>,
+}
+
+impl Whereabouts {
+    /// An address of which no list says anything.
+    pub fn of(names: &Names, address: IpAddr) -> Self {
+        const NOT: Why = Why::NotAsked;
+        Self {
+            network: names.network(address),
+            range: names.range(address),
+            provider: Reading::Unknown(NOT),
+            country: Reading::Unknown(NOT),
+            listed: Reading::Unknown(NOT),
+        }
+    }
 }
 
 /// 64 bits of some text. The key is fixed: what is hashed here is public, and the tables that it keys are bounded.

@@ -14,8 +14,15 @@ use crate::subject::Session;
 const KEPT: u32 = 30 * 24 * 3600;
 
 /// When one ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct EndedAt(u32);
+
+impl EndedAt {
+    /// That moment.
+    pub const fn at(self) -> Moment {
+        Moment::from_unix_seconds(self.0 as u64)
+    }
+}
 
 impl Worth for EndedAt {
     fn worth(&self, now: Moment) -> u8 {

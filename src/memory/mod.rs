@@ -11,6 +11,8 @@ pub mod handoffs;
 pub mod keeper;
 pub mod limits;
 pub mod loops;
+pub mod pages;
+pub mod recall;
 pub mod reported;
 pub mod retention;
 pub mod sessions;
@@ -20,16 +22,19 @@ pub mod throttle;
 pub mod transmitters;
 
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::judge::history::{AccountHistory, BucketHistory};
+use crate::swap::Swap;
+use crate::judge::history::{AccountHistory, Climate, DeviceRecord, Population, Tried};
 
 pub use capacity::Capacity;
 pub use ended::Ended;
 pub use handoffs::{Handoff, Handoffs, Reference};
 pub use limits::{Allowances, Limiter};
 pub use loops::Loops;
+pub use pages::Pages;
 pub use sessions::SessionFacts;
 pub use table::{Table, Worth};
 pub use throttle::Throttles;
@@ -40,11 +45,11 @@ pub use transmitters::Transmitters;
 pub struct Places {
     /// Accounts, at most 512 bytes each. The loser is an account whose owner never came in.
     pub accounts: usize,
-    /// Devices, about 24 bytes each. The loser is a device on which nothing ever succeeded.
+    /// Devices, about 17 bytes each. The loser is a device on which nothing ever succeeded.
     pub devices: usize,
-    /// Networks, about 24 bytes each. The loser is a network from which nothing ever succeeded.
+    /// What many share, about 21 bytes each. The loser is one where nothing ever worked.
     pub networks: usize,
-    /// Sessions, about 80 bytes each. The loser is one that has been idle for thirty days, then any that was not touched lately.
+    /// Sessions, about 65 bytes each. The loser is one that has been idle for thirty days, then any that was not touched lately.
     pub sessions: usize,
     /// Handoffs, about 90 bytes each. The loser is one that has expired, then one without an account.
     pub handoffs: usize,
@@ -74,9 +79,15 @@ pub struct Memory {
     /// By [`crate::subject::Account`].
     pub accounts: Table<AccountHistory>,
     /// By [`crate::subject::Device`].
-    pub devices: Table<BucketHistory>,
-    /// By [`crate::subject::Network`].
-    pub networks: Table<BucketHistory>,
+    pub devices: Table<DeviceRecord>,
+    /// What many share, by its kind and its hash.
+    pub shared: Table<Tried>,
+    /// When devices last fetched a page.
+    pub pages: Pages,
+    /// Everybody together, and when that was last published.
+    population: Mutex<(Population, Moment)>,
+    /// What the judge knows of everybody.
+    climate: Swap<Climate>,
     /// By [`crate::subject::Session`].
     pub sessions: Table<SessionFacts>,
     /// Clients that repeat a refused request.
@@ -105,7 +116,10 @@ impl Memory {
         Self {
             accounts: Table::new(places.accounts),
             devices: Table::new(places.devices),
-            networks: Table::new(places.networks),
+            shared: Table::new(places.networks),
+            pages: Pages::new(places.clients),
+            population: Mutex::default(),
+            climate: Swap::new(Arc::default()),
             sessions: Table::new(places.sessions),
             loops: Loops::new(places.clients),
             throttles: Throttles::new(places.clients),
@@ -134,8 +148,14 @@ impl Worth for AccountHistory {
     }
 }
 
-impl Worth for BucketHistory {
+impl Worth for DeviceRecord {
     fn worth(&self, _now: Moment) -> u8 {
-        u8::from(self.has_succeeded())
+        u8::from(self.has_worked())
+    }
+}
+
+impl Worth for Tried {
+    fn worth(&self, _now: Moment) -> u8 {
+        u8::from(self.has_worked())
     }
 }

@@ -59,10 +59,10 @@ impl Memory {
 
     /// Whether a session of the application is over, by itself or with all of its account.
     pub fn is_over(&self, session: Session, facts: Option<&SessionFacts>) -> bool {
-        let began_as = facts.and_then(|facts| facts.began_as);
+        let began_as = facts.and_then(SessionFacts::began_as);
         self.ended.ended(session).is_some()
             || began_as.is_some_and(|first| self.ended.ended(first).is_some())
-            || facts.is_some_and(|facts| self.ends(facts.account(), facts.proof_at))
+            || facts.is_some_and(|facts| self.ends(facts.account(), facts.began()))
     }
 
     /// Whether a token's session is over: ended since the token was issued, or with all of its account.

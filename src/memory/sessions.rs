@@ -1,83 +1,169 @@
-//! What is remembered of one session: whose it is, how it began, and what it has proved.
+//! What is remembered of one session: whose it is, how it began, how it goes on, and what it has proved.
 //!
 //! A level is remembered by a digest of its name, never by its place: after a reload the place may mean another level.
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::clock::Moment;
-use crate::judge::signals::Gap;
+use crate::confidence::Points;
+use crate::judge::history::Visit;
+use crate::judge::seen::Stack;
 use crate::judge::signals::authentication::Proof;
+use crate::judge::signals::device::{Move, Moved};
+use crate::judge::signals::{Begun, Gap};
 use crate::rules::ruleset::{Level, RuleSet};
-use crate::subject::{Account, Device, Network, Session};
+use crate::subject::{Account, Session};
 
 use super::table::Worth;
 
-/// One session, at most 72 bytes.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+/// One session, at most 56 bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct SessionFacts {
     /// No account when zero.
     account: u64,
-    /// No device when zero.
-    device: u64,
-    /// The network that it began on.
-    pub network: Network,
-    level: u64,
+    /// The session that it went on from when its cookie changed; none when zero.
+    began_as: u64,
+    level: u32,
+    began: u32,
+    proved: u32,
+    /// In quarters of a second; they come round every 34 years.
+    last: u32,
     gap: u32,
-    /// When the proof was given.
-    pub proof_at: Moment,
-    last_seen: u32,
-    /// The session that it went on from when its cookie changed, for what was signed for that one.
-    pub began_as: Option<Session>,
-    /// Opened only as far as its step-up.
-    pub held: bool,
+    /// The network that it began on, and the one that it was last on, as half of a hash.
+    network: u32,
+    last_network: u32,
+    software: u16,
+    stack: u16,
+    provider: u16,
+    country: u16,
+    doubt: i8,
+    marks: u8,
 }
 
-const _: () = assert!(size_of::<SessionFacts>() <= 72);
+const _: () = assert!(size_of::<SessionFacts>() <= 56, "with its key and mark a session stays within 64 bytes");
 
 /// No success before this session.
 const NO_GAP: u32 = u32::MAX;
 /// Thirty days: what is idle for longer is forgotten first.
-const IDLE: u32 = 30 * 24 * 3600;
+const IDLE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Back and forth between two networks within this, again and again, is two who share a session.
+const BACK_AND_FORTH: Duration = Duration::from_secs(10 * 60);
+
+const HELD: u8 = 1;
+const CHANGED: u8 = 2;
+/// How often it came back to a network that it had left shortly before: two bits.
+const RETURNS: u8 = 0b1100;
+const RETURN: u8 = 0b0100;
 
 fn second(now: Moment) -> u32 {
     u32::try_from(now.unix_seconds()).unwrap_or(u32::MAX)
+}
+
+fn quarters(now: Moment) -> u32 {
+    (now.unix_millis() / 250) as u32
+}
+
+/// The last 16 bits of a provider's number, never 0 for a known one: two providers in one session seldom share them.
+fn provider(visit: &Visit) -> u16 {
+    visit.at.provider.known().map_or(0, |number| (number as u16).max(1))
+}
+
+fn country(visit: &Visit) -> u16 {
+    visit.at.country.known().map_or(0, u16::from_be_bytes)
+}
+
+fn software(visit: &Visit) -> u16 {
+    visit.client.software.known().map_or(0, |software| software.family)
+}
+
+fn stack(visit: &Visit) -> u16 {
+    visit.client.stack.known().map_or(0, Stack::bits)
+}
+
+fn network(visit: &Visit) -> u32 {
+    visit.at.network.bits() as u32
 }
 
 impl SessionFacts {
     /// A session that begins now with this proof.
     pub fn begin(
         account: Option<Account>,
-        device: Option<Device>,
-        network: Network,
-        rules: &RuleSet,
-        level: Level,
+        visit: &Visit,
+        (rules, level): (&RuleSet, Level),
         held: bool,
         now: Moment,
     ) -> Self {
         Self {
             account: account.map_or(0, Account::bits),
-            device: device.map_or(0, Device::bits),
-            network,
+            began_as: 0,
             level: digest(&rules.level(level).name),
+            began: second(now),
+            proved: second(now),
+            last: quarters(now),
             gap: NO_GAP,
-            proof_at: now,
-            last_seen: second(now),
-            began_as: None,
-            held,
+            network: network(visit),
+            last_network: network(visit),
+            software: software(visit),
+            stack: stack(visit),
+            provider: provider(visit),
+            country: country(visit),
+            doubt: 0,
+            marks: if held { HELD } else { 0 },
         }
     }
 
-    /// The same session, with how long before it the account's last success was.
-    pub fn after(self, gap: Gap) -> Self {
+    /// The same session, with how long before it the account's last success was, and what its sign-in left in doubt.
+    #[must_use]
+    pub fn after(self, gap: Gap, doubt: Points) -> Self {
         let seconds = gap.0.map_or(NO_GAP, |gap| u32::try_from(gap.as_secs()).unwrap_or(NO_GAP - 1).min(NO_GAP - 1));
-        Self { gap: seconds, ..self }
+        let doubt = i8::try_from(doubt.as_tenths().div_euclid(10).clamp(-100, 0)).unwrap_or(0);
+        Self { gap: seconds, doubt, ..self }
     }
 
-    /// How long before it the account's last success was.
-    pub fn gap(&self) -> Gap {
-        Gap((self.gap != NO_GAP).then(|| Duration::from_secs(u64::from(self.gap))))
+    /// How it began and goes on, seen from this request.
+    pub fn begun(&self, visit: &Visit, now: Moment) -> Begun {
+        let moved = |from: u16, to: u16| (from != 0 && to != 0 && from != to).then_some(Move { from, to });
+        let other = |was: u16, is: u16| was != 0 && is != 0 && was != is;
+        let gap = (self.gap != NO_GAP).then(|| Duration::from_secs(u64::from(self.gap)));
+        Begun {
+            moved: Moved { software: moved(self.software, software(visit)), stack: moved(self.stack, stack(visit)) },
+            other_country: other(self.country, country(visit)),
+            other_provider: other(self.provider, provider(visit)),
+            alternates: self.marks & RETURNS == RETURNS,
+            gap_before: (self.network == network(visit)).then_some(Gap(gap)),
+            since_last: self.since_last(now),
+            changed: self.marks & CHANGED != 0,
+            doubt: Points::whole(i32::from(self.doubt)),
+        }
+    }
+
+    fn since_last(&self, now: Moment) -> Duration {
+        let passed = quarters(now).wrapping_sub(self.last);
+        // A clock that stepped back reads as nothing.
+        if passed > u32::MAX / 2 { Duration::ZERO } else { Duration::from_millis(250 * u64::from(passed)) }
+    }
+
+    /// Notes a request.
+    pub fn went_on(&mut self, visit: &Visit, now: Moment) {
+        let here = network(visit);
+        if here != self.last_network {
+            // Back where it began, shortly after it was elsewhere.
+            if here == self.network && self.since_last(now) < BACK_AND_FORTH {
+                self.marks = self.marks & !RETURNS | (self.marks & RETURNS).saturating_add(RETURN).min(RETURNS);
+            }
+            self.last_network = here;
+        }
+        self.last = quarters(now);
+    }
+
+    /// Takes its program and TLS stack as they are now: enough others made the same move, or its device is trusted with it.
+    pub fn looks_like(&mut self, visit: &Visit) {
+        (self.software, self.stack) = (software(visit), stack(visit));
+    }
+
+    /// Something of the account was changed in it.
+    pub fn changed_something(&mut self) {
+        self.marks |= CHANGED;
     }
 
     /// Takes up a proof that was given now. A weaker one does not lower what was proved; only one as strong as a step-up's ends the
@@ -85,14 +171,22 @@ impl SessionFacts {
     pub fn prove(&mut self, rules: &RuleSet, level: Level, now: Moment) {
         if self.level(rules).is_none_or(|had| level >= had) {
             self.level = digest(&rules.level(level).name);
-            self.proof_at = now;
-            self.held = self.held && rules.step_up.as_ref().is_some_and(|step_up| level < step_up.level);
+            self.proved = second(now);
+            self.doubt = 0;
+            if rules.step_up.as_ref().is_none_or(|step_up| level >= step_up.level) {
+                self.marks &= !HELD;
+            }
         }
     }
 
-    /// Notes that it was used.
-    pub fn seen(&mut self, now: Moment) {
-        self.last_seen = self.last_seen.max(second(now));
+    /// Opened only as far as its step-up.
+    pub const fn is_held(&self) -> bool {
+        self.marks & HELD != 0
+    }
+
+    /// Whether its last request is so long ago that it is worth noting another.
+    pub fn is_due(&self, visit: &Visit, now: Moment) -> bool {
+        self.last_network != network(visit) || self.since_last(now) >= Duration::from_millis(250)
     }
 
     /// Whose it is; unknown when it was met after a restart and nobody has said since.
@@ -100,14 +194,21 @@ impl SessionFacts {
         (self.account != 0).then_some(Account::from_bits(self.account))
     }
 
-    /// The device that it began on, if it had a cookie.
-    pub fn device(&self) -> Option<Device> {
-        (self.device != 0).then_some(Device::from_bits(self.device))
+    /// The session that it went on from when its cookie changed, for what was signed for that one.
+    pub fn began_as(&self) -> Option<Session> {
+        (self.began_as != 0).then_some(Session::from_bits(self.began_as))
     }
 
-    /// When it was last used.
-    pub fn last_seen(&self) -> Moment {
-        Moment::from_unix_seconds(u64::from(self.last_seen))
+    /// Notes the session that it goes on from, if none was noted.
+    pub fn goes_on_from(&mut self, session: Option<Session>) {
+        if self.began_as == 0 {
+            self.began_as = session.map_or(0, Session::bits);
+        }
+    }
+
+    /// When it began.
+    pub fn began(&self) -> Moment {
+        Moment::from_unix_seconds(u64::from(self.began))
     }
 
     /// The level that it has proved, in this rule set; none when the rule set no longer has it.
@@ -118,35 +219,27 @@ impl SessionFacts {
     /// What it has proved, for the judge. A level that the law no longer knows counts as the weakest.
     pub fn proof(&self, rules: &RuleSet) -> Option<Proof> {
         let level = self.level(rules).or_else(|| rules.weakest_level())?;
-        Some(Proof { level, at: self.proof_at, held: self.held, bound: false })
+        let at = Moment::from_unix_seconds(u64::from(self.proved));
+        Some(Proof { level, at, held: self.is_held(), bound: false })
     }
-}
 
-impl Default for SessionFacts {
-    /// What stands in an empty place: nobody's session, held.
-    fn default() -> Self {
-        Self {
-            account: 0,
-            device: 0,
-            network: Network::from_bits(0),
-            level: 0,
-            gap: NO_GAP,
-            proof_at: Moment::default(),
-            last_seen: 0,
-            began_as: None,
-            held: true,
-        }
+    /// How long it has been idle.
+    pub fn idle(&self, now: Moment) -> Duration {
+        self.since_last(now)
     }
 }
 
 impl Worth for SessionFacts {
     /// A held session is worth as much as a whole one: forgetting that it is held would open it.
     fn worth(&self, now: Moment) -> u8 {
-        u8::from(second(now).saturating_sub(self.last_seen) <= IDLE)
+        u8::from(self.idle(now) <= IDLE)
     }
 }
 
 /// A digest of a level's name (FNV-1a): names are the operator's own, so nobody chooses them to collide.
-fn digest(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+fn digest(name: &str) -> u32 {
+    let wide = name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    (wide ^ wide >> 32) as u32
 }

@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 use super::checkpoint::{self, Flaw, Kept, Seal};
 use super::retention::Retention;
 use super::table::{Table, Worth};
+use super::ended::EndedAt;
 use super::{Memory, SessionFacts};
 use crate::clock::Moment;
-use crate::judge::history::{AccountHistory, BucketHistory};
+use crate::judge::history::{AccountHistory, DeviceRecord, Tried};
 use crate::subject::Account;
 
 /// What is said once about a store.
@@ -177,15 +178,27 @@ impl Kept for AccountHistory {
     }
 }
 
-impl Kept for BucketHistory {
+impl Kept for DeviceRecord {
     fn idle(&self, now: Moment) -> Duration {
         Self::idle(self, now)
     }
 }
 
+impl Kept for Tried {
+    fn idle(&self, now: Moment) -> Duration {
+        now.since(self.touched())
+    }
+}
+
+impl Kept for EndedAt {
+    fn idle(&self, now: Moment) -> Duration {
+        now.since(self.at())
+    }
+}
+
 impl Kept for SessionFacts {
     fn idle(&self, now: Moment) -> Duration {
-        now.since(self.last_seen())
+        Self::idle(self, now)
     }
 }
 
@@ -203,20 +216,20 @@ const ACCOUNTS: About = About {
 const DEVICES: About = About {
     name: "devices",
     whom: "one browser or app installation, whoever uses it",
-    holds: "decayed counts of sign-ins, and the second of the first",
+    holds: "counts of sign-ins, about how many accounts, for how many days",
     key: "keyed hash of the device cookie's identifier",
-    purpose: "to tell a device that guesses from one that people use",
+    purpose: "to know a device that several people use well",
     kept: "[memory] retention.devices since the last sign-in there (7d)",
     erased: "weir erase, where no other account is known to use the device",
     on_disk: true,
 };
 
-const NETWORKS: About = About {
-    name: "networks",
-    whom: "one IPv4 address or IPv6 /64, whoever uses it",
-    holds: "decayed counts of strangers' sign-ins, and the second of the first",
-    key: "keyed hash of the address",
-    purpose: "to tell a network that guesses from one that people use",
+const SHARED: About = About {
+    name: "shared",
+    whom: "one address, range, provider, program, fingerprint or device, whoever uses it",
+    holds: "decayed counts of strangers' sign-ins, and how many of them worked",
+    key: "hash of its kind and its keyed hash or number",
+    purpose: "to tell where guesses come from",
     kept: "[memory] retention.networks since a stranger's last sign-in there (7d)",
     erased: "not by account: it does not say whose sign-ins they were",
     on_disk: true,
@@ -233,13 +246,42 @@ const SESSIONS: About = About {
     on_disk: true,
 };
 
+const ENDED: About = About {
+    name: "ended",
+    whom: "one session that is over",
+    holds: "when it ended",
+    key: "keyed hash of the session's cookie or identifier",
+    purpose: "to keep a session from coming back after a sign-out or a report",
+    kept: "[memory] retention.sessions (30d)",
+    erased: "not by account: it does not say whose session it was",
+    on_disk: true,
+};
+
 impl Memory {
     /// Every store.
     pub fn stores(&self) -> Vec<Box<dyn Store + '_>> {
         // No `..` here: a new field must be listed.
-        let Self { accounts, devices, networks, sessions, loops, throttles, allowances, handoffs, help, strangers } =
-            self;
-        let lasting: [Box<dyn Store + '_>; 4] = [
+        let Self {
+            accounts,
+            devices,
+            shared,
+            sessions,
+            loops,
+            throttles,
+            allowances,
+            handoffs,
+            help,
+            strangers,
+            ended,
+            // Of events, by the identifiers that their transmitters gave them; and a switch.
+            transmitters: _,
+            reported: _,
+            // A device's last page, for half an hour; and everybody together, which is nobody.
+            pages: _,
+            population: _,
+            climate: _,
+        } = self;
+        let lasting: [Box<dyn Store + '_>; 5] = [
             Box::new(Lasting {
                 about: &ACCOUNTS,
                 table: accounts,
@@ -253,8 +295,8 @@ impl Memory {
                 of: |_, _, _| false,
             }),
             Box::new(Lasting {
-                about: &NETWORKS,
-                table: networks,
+                about: &SHARED,
+                table: shared,
                 keep: |retention| retention.networks,
                 of: |_, _, _| false,
             }),
@@ -263,6 +305,12 @@ impl Memory {
                 table: sessions,
                 keep: |retention| retention.sessions,
                 of: |_, session, account| session.account() == Some(account),
+            }),
+            Box::new(Lasting {
+                about: &ENDED,
+                table: &ended.table,
+                keep: |retention| retention.sessions,
+                of: |_, _, _| false,
             }),
         ];
         let mut all = Vec::from(lasting);

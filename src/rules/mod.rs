@@ -24,6 +24,7 @@ pub mod profiles;
 pub mod routes;
 pub mod ruleset;
 pub mod shared_signals;
+pub mod signal;
 pub mod source;
 pub mod syntax;
 pub mod target;

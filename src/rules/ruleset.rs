@@ -22,6 +22,7 @@ use super::prefixes::Prefixes;
 use super::profiles::Profiles;
 use super::routes::Routes;
 use super::shared_signals::Transmitters;
+use super::signal::Weights;
 use crate::confidence::Confidence;
 
 pub use super::cases::{Case, Given};
@@ -63,6 +64,8 @@ pub struct RuleSet {
     pub notices: Notices,
     /// How apps in the field are answered.
     pub profiles: Profiles,
+    /// How much each signal weighs.
+    pub weights: Weights,
     /// Who reports on accounts and sessions from outside.
     pub transmitters: Transmitters,
     /// Finds the refusal of a request without looking at each.
@@ -406,6 +409,10 @@ pub struct Journey {
     pub contained: Option<Action>,
     /// What is done when a family is stale, distrusted or down, or coverage falls short.
     pub when_unknown: Option<Action>,
+    /// A change on it changes something of the account.
+    pub changes_account: bool,
+    /// A change on it resets the password.
+    pub resets_password: bool,
     /// Percent of coverage below which `when_unknown` holds.
     pub min_coverage: u8,
     /// Clients that repeat a 401 for ever get 403 at once.

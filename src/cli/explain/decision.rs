@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::cli::test::printable;
-use crate::judge::signals::{Group, Signal};
+use crate::rules::signal::{Group, Signal};
 
 /// Characters of one value that are shown.
 const SHOWN: usize = 200;

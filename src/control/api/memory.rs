@@ -16,7 +16,7 @@ use super::{Control, blocking};
 use crate::clock::Moment;
 use crate::control::who::Who;
 use crate::judge::history::Imported;
-use crate::judge::seen::Software;
+use crate::judge::seen::Whereabouts;
 
 /// Characters of the longest name.
 const NAME: usize = 320;
@@ -126,8 +126,7 @@ pub(super) async fn import(
         for row in rows {
             let account = names.account(&row.account).bits();
             let imported = Imported {
-                network: row.network.map(|address| names.network(address)),
-                software: row.agent.as_deref().map(Software::of),
+                at: row.network.map(|address| Whereabouts::of(&names, address)),
                 last: row.last_seen,
                 visits: row.count,
             };

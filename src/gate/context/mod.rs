@@ -17,7 +17,6 @@ pub use leaked::Leaked;
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{HeaderValue, Uri, request};
 use smallvec::SmallVec;
@@ -35,13 +34,15 @@ use crate::identity::session::Brought;
 use crate::identity::token::{Bearer, Claims};
 use crate::identity::{fields, session};
 use crate::judge::decision::Question;
-use crate::judge::history::BucketHistory;
+use crate::judge::history::DeviceRecord;
+use crate::judge::seen::{Client as Software, Software as Program, Whereabouts};
 use crate::judge::signals::authentication::Proof;
-use crate::judge::signals::{Readings, Sighting};
+use crate::judge::signals::Readings;
 use crate::judge::stage::Stage;
 use crate::listen::host::Authority;
 use crate::listen::{Peer, Scheme};
 use crate::memory::SessionFacts;
+use crate::memory::recall::Asking;
 use crate::memory::reported::TokenFacts;
 use crate::rules::client::{Channel, Class};
 use crate::rules::facts::Facts;
@@ -49,9 +50,6 @@ use crate::rules::routes::{Found, Marks};
 use crate::rules::ruleset::{JourneyId, Refusal, Site, SubjectSource, UpstreamId};
 use crate::rules::target::{self, Target};
 use crate::subject::{Account, Device, Network, Session};
-
-/// How old a session's last use may be before it is noted again.
-const NOTICED: Duration = Duration::from_secs(3600);
 
 /// One request, before it is judged.
 #[derive(Debug)]
@@ -90,6 +88,10 @@ pub struct Context<'a> {
     pub client: Client,
     /// The same, hashed.
     pub network: Network,
+    /// What its software shows of itself. `NotAsked` where no journey is judged.
+    pub seen: Software,
+    /// What is known of where it comes from; on a journey.
+    pub whereabouts: Option<Whereabouts>,
     /// With which device.
     pub device: Reading<Device>,
     /// In which session.
@@ -189,6 +191,8 @@ impl<'a> Context<'a> {
             channel: Channel::Web,
             client,
             network,
+            seen: Software::default(),
+            whereabouts: None,
             device,
             session: None,
             facts: None,
@@ -204,6 +208,9 @@ impl<'a> Context<'a> {
             token: None,
             new_device: renewed.map(|minted| minted.cookie),
         };
+        if journey.is_some() {
+            context.look(gate, head);
+        }
         let claims = context.recognise(gate, peer, head)?;
         context.lower(gate);
         context.classify(peer, head, claims.as_deref());
@@ -219,6 +226,14 @@ impl<'a> Context<'a> {
         record.session = context.session;
         record.account = context.account.known();
         Ok(context)
+    }
+
+    /// Looks at what the client shows, and at where it comes from.
+    fn look(&mut self, gate: &Gate, head: &request::Parts) {
+        let agent = head.headers.get(http::header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+        let software = agent.map_or(Reading::Unknown(Why::Missing), |agent| Reading::Known(Program::of(agent)));
+        self.seen = Software { software, ..Software::default() };
+        self.whereabouts = Some(Whereabouts::of(&gate.shared.names, self.client.address));
     }
 
     /// Where an armed playbook has the journey served from.
@@ -321,7 +336,7 @@ impl<'a> Context<'a> {
             .filter_map(|other| gate.shared.memory.sessions.read(other.bits()))
             .peekable();
         let unclear = brought.too_many || others.peek().is_some();
-        let held = brought.too_many || others.any(|facts| facts.held);
+        let held = brought.too_many || others.any(|facts| facts.is_held());
         if let Some(session) = named {
             self.remember(gate, session);
         }
@@ -340,9 +355,6 @@ impl<'a> Context<'a> {
         self.facts = sessions.read(session.bits());
         if let Some(facts) = &self.facts {
             self.vouched = true;
-            if self.now.since(facts.last_seen()) > NOTICED {
-                sessions.update_existing(session.bits(), |facts| facts.seen(self.now));
-            }
             self.proof = facts.proof(self.prepared.rules()).map_or(self.proof, Reading::Known);
             self.account = facts.account().map_or(Reading::Unknown(Why::Missing), Reading::Known);
         }
@@ -350,7 +362,7 @@ impl<'a> Context<'a> {
 
     /// Whether the session was opened only as far as its step-up.
     pub fn is_held(&self) -> bool {
-        self.facts.as_ref().is_some_and(|facts| facts.held)
+        self.facts.as_ref().is_some_and(SessionFacts::is_held)
     }
 
     /// Whether this is the way to a proof, or out: a held session may go there.
@@ -433,27 +445,25 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Who asks, for memory.
+    pub fn asking(&self, gate: &Gate) -> Asking {
+        Asking {
+            account: self.account,
+            device: self.device,
+            at: self.whereabouts.unwrap_or_else(|| Whereabouts::of(&gate.shared.names, self.client.address)),
+            client: self.seen,
+            signs_in: self.stage == Stage::Attempt,
+            changes: self.journey.is_some() && !self.safe,
+            proof: self.proof,
+            facts: self.facts,
+            exposure: self.leaked.exposure,
+            account_breached: self.leaked.account_breached,
+        }
+    }
+
     /// What the histories say about this request.
     pub fn readings(&self, gate: &Gate) -> Readings {
-        let memory = &gate.shared.memory;
-        let account = match self.account {
-            Reading::Known(account) => {
-                memory.accounts.read(account.bits()).map_or(Reading::Unknown(Why::Missing), Reading::Known)
-            }
-            Reading::Unknown(why) => Reading::Unknown(why),
-        };
-        let device_bucket = self.device.known().and_then(|device| memory.devices.read(device.bits()));
-        let network_bucket = memory.networks.read(self.network.bits());
-        let sighting = Sighting {
-            account: account.as_ref(),
-            device: self.device,
-            device_bucket: device_bucket.as_ref(),
-            network: Reading::Known(self.network),
-            network_bucket: network_bucket.as_ref(),
-            session: self.proof,
-            gap_at_sign_in: self.facts.filter(|facts| facts.network == self.network).map(|facts| facts.gap()),
-        };
-        Readings { exposure: self.leaked.exposure, ..Readings::of(&sighting, self.now) }
+        gate.shared.memory.readings(&self.asking(gate), self.now)
     }
 
     /// What the judge is asked about this request.
@@ -488,7 +498,7 @@ impl<'a> Context<'a> {
             return Some(session.bits());
         }
         let device = self.device.known()?.bits();
-        gate.shared.memory.devices.read(device).filter(BucketHistory::has_succeeded).map(|_| device)
+        gate.shared.memory.devices.read(device).filter(DeviceRecord::has_worked).map(|_| device)
     }
 
     /// One client on one journey, for noticing that it repeats itself.

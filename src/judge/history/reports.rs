@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::AccountHistory;
 use crate::clock::Moment;
 use crate::subject::{Account, Session};
 
@@ -153,17 +152,6 @@ impl Reports {
     /// Whether anything was ever reported.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
-    }
-}
-
-impl AccountHistory {
-    /// Takes up what happened at `at` and is known since `now`.
-    pub fn report(&mut self, reported: Reported, at: Moment, now: Moment) {
-        if reported == Reported::Recycled {
-            *self = Self { reports: self.reports, ..Self::default() };
-        }
-        self.touched = self.touched.max(super::second(now));
-        self.reports.take(reported, at);
     }
 }
 

@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
-use super::{HOUR, MINUTE, Signal};
+use super::{DAY, HOUR, MINUTE, Says};
 use crate::clock::Moment;
 use crate::confidence::{Points, Reading};
 use crate::rules::ruleset::Level;
+use crate::rules::signal::Signal;
 
 /// What the session of this request has proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,14 +30,14 @@ impl Proof {
     }
 }
 
-/// What the session says: at most a password, a stronger factor, and how recently.
-pub(in crate::judge) fn weigh(session: Reading<Proof>, now: Moment) -> [Option<(Signal, Points)>; 3] {
+/// What the session says: at most a password, a stronger factor, a key, and how recently.
+pub(in crate::judge) fn weigh(session: Reading<Proof>, now: Moment) -> [Says; 5] {
     let Some(proof) = session.known() else {
         let silent = match session {
             Reading::Unknown(why) if why.is_fault() => Some((Signal::PasswordRight, Points::ZERO)),
             Reading::Unknown(_) | Reading::Known(_) => None,
         };
-        return [silent, None, None];
+        return [silent, None, None, None, None];
     };
     let given = |signal: Signal| Some((signal, signal.about().points));
     let factor = match proof.level.index() {
@@ -44,9 +45,14 @@ pub(in crate::judge) fn weigh(session: Reading<Proof>, now: Moment) -> [Option<(
         1 => given(Signal::SecondFactor),
         _ => given(Signal::PhishingResistant),
     };
-    let recent = factor.and_then(|_| recent(proof.age(now)));
-    [given(Signal::PasswordRight), factor, recent.map(|points| (Signal::RecentProof, points))]
+    let bound = if proof.bound { given(Signal::BoundToken) } else { None };
+    let recent = factor.and_then(|_| recent(proof.age(now))).map(|points| (Signal::RecentProof, points));
+    let old = if proof.age(now) > OLD { given(Signal::OldProof) } else { None };
+    [given(Signal::PasswordRight), factor, bound, recent, old]
 }
+
+/// After this long even the weakest level should be proved again (SP 800-63B-4, AAL1).
+const OLD: Duration = Duration::from_secs(30 * DAY);
 
 /// Full for a quarter of an hour, then half every two hours, nothing after a day.
 fn recent(age: Duration) -> Option<Points> {
@@ -54,7 +60,7 @@ fn recent(age: Duration) -> Option<Points> {
     let late = age.saturating_sub(Duration::from_secs(15 * MINUTE)).as_secs();
     let tenths = match late {
         0 => full,
-        late if late > 24 * HOUR => 0,
+        late if late > DAY => 0,
         late => (full as f32 * (-(late as f32) / (2 * HOUR) as f32).exp2()).round() as i32,
     };
     (tenths > 0).then_some(Points::tenths(tenths))

@@ -3,9 +3,11 @@
 //!
 //! It must never let the account's past weigh against an attempt: that would tell which accounts exist.
 
-use super::{Past, Signal, decibans};
-use crate::confidence::{Points, Reading};
+use super::{Past, Says, decibans};
+use crate::confidence::{Points, Reading, Why};
+use crate::judge::history::Climate;
 use crate::judge::stage::Stage;
+use crate::rules::signal::Signal;
 
 /// How the account stands to the device of this request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,32 +32,112 @@ impl Standing {
     }
 }
 
-/// What the device says. One that sent no cookie is as strange as one that the account has never seen; so is one whose
-/// reading a fault hides.
-pub(in crate::judge) fn weigh(
-    device: Reading<Standing>,
-    past: Reading<Past>,
-    stage: Stage,
-) -> Option<(Signal, Points)> {
-    if matches!(device, Reading::Unknown(crate::confidence::Why::NotAsked)) {
-        return None;
+/// From one look to another: small numbers of programs or of TLS stacks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Move {
+    /// What it showed before.
+    pub from: u16,
+    /// What it shows now.
+    pub to: u16,
+}
+
+/// What a device shows now that it did not show before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Another program or system.
+    pub software: Option<Move>,
+    /// Another TLS stack.
+    pub stack: Option<Move>,
+}
+
+impl Moved {
+    /// Whether nothing moved.
+    pub const fn is_none(&self) -> bool {
+        self.software.is_none() && self.stack.is_none()
     }
-    let standing = device.known().unwrap_or(Standing::New);
-    Some(match standing {
-        Standing::Trusted { proved: true, .. } => (Signal::DeviceProved, Signal::DeviceProved.about().points),
-        Standing::Trusted { days, proved: false } => {
-            let further = i32::from(days.saturating_sub(1)).min(4);
-            (Signal::DeviceFamiliar, Points::whole(10 + further))
+
+    /// Each of the moves.
+    pub fn each(&self) -> impl Iterator<Item = Move> {
+        self.software.into_iter().chain(self.stack)
+    }
+
+    /// A small number of what it moved to; 0 for nothing.
+    pub fn mark(&self) -> u16 {
+        self.each().fold(0, |mark, one| mark ^ one.to.rotate_left(u32::from(mark != 0))).max(u16::from(!self.is_none()))
+    }
+
+    /// What it weighs: full for a move that nobody else makes, nothing for one that many make in the same hours. Two moves at
+    /// once are one change.
+    pub fn weigh(&self, climate: &Climate) -> Points {
+        let one = |made: Option<Move>, most: f32| {
+            made.map_or(0.0, |made| {
+                let share = climate.share(made).max(0.0005);
+                (10.0 * (share / 0.15).log10()).clamp(-most, 0.0)
+            })
+        };
+        super::points(one(self.software, 14.0).min(one(self.stack, 20.0)))
+    }
+}
+
+/// From here down a change is such a surprise that the device is not taken for the one that is trusted.
+pub(in crate::judge) const SURPRISE: Points = Points::whole(-6);
+
+/// What was read of the device.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::judge) struct Read {
+    pub(in crate::judge) device: Reading<Standing>,
+    pub(in crate::judge) changed: Reading<Points>,
+    pub(in crate::judge) accounts: Reading<u8>,
+    pub(in crate::judge) vouched: Reading<bool>,
+    pub(in crate::judge) past: Reading<Past>,
+}
+
+impl Read {
+    /// Whether the account trusts the device, and it looks as it should.
+    pub(in crate::judge) fn is_trusted(&self) -> bool {
+        self.device.known().is_some_and(Standing::is_trusted) && self.changed.known().is_some_and(|by| by > SURPRISE)
+    }
+}
+
+/// What the device says: how the account stands to it, what others say for it or against it, and whether it changed. One that
+/// sent no cookie is as strange as one that the account has never seen; so is one whose reading a fault hides.
+pub(in crate::judge) fn weigh(read: &Read, stage: Stage) -> [Says; 3] {
+    if matches!(read.device, Reading::Unknown(Why::NotAsked)) {
+        return [None; 3];
+    }
+    let helps = |points: Points| if stage == Stage::Attempt { points.max(Points::ZERO) } else { points };
+    let standing = read.device.known().unwrap_or(Standing::New);
+    if !standing.is_trusted() {
+        let unknown = by_habit(read.past);
+        let (signal, points) = match standing {
+            Standing::Probation => (Signal::DeviceProbation, Points::tenths(unknown.as_tenths() * 3 / 4)),
+            Standing::New | Standing::Trusted { .. } => (Signal::DeviceUnknown, unknown),
+        };
+        let vouched = read.vouched.known().unwrap_or(false);
+        let vouched = vouched.then(|| (Signal::DeviceVouched, Signal::DeviceVouched.about().points));
+        return [Some((signal, helps(points))), vouched, None];
+    }
+    let changed = match read.changed {
+        Reading::Known(points) => points,
+        Reading::Unknown(why) if why.is_fault() => Signal::DeviceChanged.about().points,
+        Reading::Unknown(_) => Points::ZERO,
+    };
+    let changed_line = (changed < Points::ZERO).then_some((Signal::DeviceChanged, helps(changed)));
+    if changed <= SURPRISE {
+        return [None, None, Some((Signal::DeviceChanged, helps(changed)))];
+    }
+    let (signal, points) = match standing {
+        Standing::Trusted { proved: true, days } => {
+            (Signal::DeviceProved, Points::whole(12 + i32::from(days.saturating_sub(1)).min(4)))
         }
-        Standing::Probation => (Signal::DeviceProbation, Signal::DeviceProbation.about().points),
-        Standing::New => (
-            Signal::DeviceUnknown,
-            match stage {
-                Stage::Attempt => Points::ZERO,
-                Stage::Session => by_habit(past),
-            },
-        ),
-    })
+        Standing::Trusted { days, .. } => {
+            (Signal::DeviceFamiliar, Points::whole(10 + i32::from(days.saturating_sub(1)).min(4)))
+        }
+        Standing::Probation | Standing::New => (Signal::DeviceUnknown, Points::ZERO),
+    };
+    let crowded = read.accounts.known().is_some_and(|accounts| accounts > 3);
+    let crowded = crowded.then(|| (Signal::DeviceCrowded, Points::whole(8) + Points::tenths(-points.as_tenths())));
+    [Some((signal, points)), crowded, changed_line]
 }
 
 /// What an unknown device weighs: little for an account that always comes with a new one, much for one that never does.
@@ -80,11 +162,20 @@ mod tests {
     #[test]
     fn who_always_clears_cookies_is_not_punished_for_it() {
         let with = |sign_ins, on_unknown_devices| {
-            by_habit(Reading::Known(Past { sign_ins, on_unknown_devices, since_last: None }))
+            by_habit(Reading::Known(Past { sign_ins, on_unknown_devices, ..Past::default() }))
         };
         assert_eq!(with(40, 40), Points::tenths(-5));
-        assert_eq!(with(40, 0), Points::whole(-14));
+        assert_eq!(with(60, 0), Points::whole(-14));
         assert_eq!(with(0, 0), Points::whole(-1));
         assert!(with(40, 20) > with(40, 10));
+    }
+
+    #[test]
+    fn a_move_that_nobody_else_makes_is_a_surprise() {
+        let moved = Moved { software: None, stack: Some(Move { from: 1, to: 4 }) };
+        assert_eq!(moved.weigh(&Climate::default()), Points::whole(-20));
+        assert_eq!(Moved::default().weigh(&Climate::default()), Points::ZERO);
+        assert_eq!(Moved::default().mark(), 0);
+        assert_ne!(moved.mark(), 0);
     }
 }

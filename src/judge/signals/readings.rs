@@ -4,26 +4,50 @@
 
 use std::time::Duration;
 
+use super::Past;
 use super::authentication::Proof;
-use super::behaviour::{self, Place, Traffic};
-use super::device::Standing;
+use super::client::Guise;
+use super::device::{self, Moved, Standing};
 use super::exposure::Exposure;
+use super::journey::Pace;
+use super::network::{Marks, Place, Season};
+use super::pressure::{self, Guessing};
+use super::session::Continuity;
 use crate::clock::Moment;
-use crate::confidence::{Family, Reading, Why};
-use crate::judge::history::{AccountHistory, BucketHistory, Shared};
+use crate::confidence::{Family, Points, Reading, Why};
+use crate::judge::history::{AccountHistory, Climate, DeviceRecord, Risk, Shared, Tried};
+use crate::judge::seen::{Client, Whereabouts};
 use crate::rules::playbook::Families;
-use crate::subject::{Device, Network};
+use crate::subject::Device;
 
-/// What an account's past says about how its owner usually comes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Past {
-    /// Its sign-ins.
-    pub sign_ins: u16,
-    /// Those of them on devices that it did not know.
-    pub on_unknown_devices: u16,
-    /// How long ago the last success was, if there was one.
-    pub since_last: Option<Duration>,
+/// What is remembered of what this request shares with others. Up to six buckets, in no order.
+pub type Buckets = [Option<(Shared, Tried)>; 5];
+
+/// How the session of a request began, and how it went on until now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Begun {
+    /// What its program and TLS stack became.
+    pub moved: Moved,
+    /// The country is another.
+    pub other_country: bool,
+    /// The provider is another.
+    pub other_provider: bool,
+    /// It goes back and forth between networks.
+    pub alternates: bool,
+    /// It began on this very network: how long before it the account's last success was. The sign-in that opened the session must
+    /// not make its own network look like a sudden move.
+    pub gap_before: Option<Gap>,
+    /// How long ago its last request was.
+    pub since_last: Duration,
+    /// Something of the account was changed in it.
+    pub changed: bool,
+    /// What its sign-in left in doubt.
+    pub doubt: Points,
 }
+
+/// How long before a sign-in the account's last success was; none when there was none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap(pub Option<Duration>);
 
 /// Who was seen on this request, with what is remembered of them.
 #[derive(Clone, Copy, Debug)]
@@ -32,57 +56,151 @@ pub struct Sighting<'a> {
     pub account: Reading<&'a AccountHistory>,
     /// The device, by its cookie.
     pub device: Reading<Device>,
-    /// What is remembered of the device, if anything.
-    pub device_bucket: Option<&'a BucketHistory>,
-    /// The network.
-    pub network: Reading<Network>,
-    /// What is remembered of the network, if anything.
-    pub network_bucket: Option<&'a BucketHistory>,
+    /// What is remembered of the device beside its accounts.
+    pub record: Option<&'a DeviceRecord>,
+    /// Sign-ins of strangers on the device.
+    pub device_tried: Option<Tried>,
+    /// Where it comes from.
+    pub at: Whereabouts,
+    /// With which program.
+    pub client: Client,
+    /// What it shares with others, where a sign-in is judged.
+    pub buckets: Reading<&'a Buckets>,
+    /// Everybody together.
+    pub climate: &'a Climate,
+    /// How long ago a browser that signs in has fetched a page; `NotAsked` for what is no browser or no sign-in.
+    pub since_page: Reading<Option<Duration>>,
+    /// Whether the journey changes something.
+    pub changes: bool,
     /// What the session has proved. `Missing` when there is none.
     pub session: Reading<Proof>,
-    /// In the session that began on this very network: how long before it the account's last success was. The sign-in that
-    /// opened the session must not make its own network look like a sudden move.
-    pub gap_at_sign_in: Option<Gap>,
-}
-
-/// How long before a sign-in the account's last success was; none when there was none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gap(pub Option<Duration>);
-
-/// Everything that is judged.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Readings {
-    /// The device against the account's own past.
-    pub device: Reading<Standing>,
-    /// The network against the account's own past.
-    pub network: Reading<Place>,
-    /// The account's own past.
-    pub past: Reading<Past>,
-    /// Failed sign-ins of the account from other devices, decayed.
-    pub account_failures: Reading<f32>,
-    /// Failed sign-ins of the device, decayed.
-    pub device_failures: Reading<f32>,
-    /// Strangers' sign-ins from the network, decayed.
-    pub traffic: Reading<Traffic>,
-    /// What the session has proved.
-    pub session: Reading<Proof>,
-    /// What is known to have leaked.
+    /// How the session began. `NotAsked` where there is none.
+    pub begun: Reading<Begun>,
+    /// What the breach corpus says.
     pub exposure: Reading<Exposure>,
+    /// Whether the account is on the list of our own breach.
+    pub account_breached: Reading<bool>,
 }
 
-impl Default for Readings {
-    /// Nothing asked for.
-    fn default() -> Self {
+impl<'a> Sighting<'a> {
+    /// Somebody of whom nothing is known but where they are.
+    pub const fn nobody(at: Whereabouts, climate: &'a Climate) -> Self {
+        const NOT: Why = Why::NotAsked;
         Self {
-            device: Reading::Unknown(Why::NotAsked),
-            network: Reading::Unknown(Why::NotAsked),
-            past: Reading::Unknown(Why::NotAsked),
-            account_failures: Reading::Unknown(Why::NotAsked),
-            device_failures: Reading::Unknown(Why::NotAsked),
-            traffic: Reading::Unknown(Why::NotAsked),
-            session: Reading::Unknown(Why::NotAsked),
-            exposure: Reading::Unknown(Why::NotAsked),
+            account: Reading::Unknown(NOT),
+            device: Reading::Unknown(Why::Missing),
+            record: None,
+            device_tried: None,
+            at,
+            client: Client {
+                software: Reading::Unknown(NOT),
+                stack: Reading::Unknown(NOT),
+                fingerprint: Reading::Unknown(NOT),
+            },
+            buckets: Reading::Unknown(NOT),
+            climate,
+            since_page: Reading::Unknown(NOT),
+            changes: false,
+            session: Reading::Unknown(Why::Missing),
+            begun: Reading::Unknown(NOT),
+            exposure: Reading::Unknown(NOT),
+            account_breached: Reading::Unknown(NOT),
         }
+    }
+}
+
+macro_rules! readings {
+    ($($(#[$doc:meta])* $name:ident: $value:ty, $family:ident;)*) => {
+        /// Everything that is judged.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub struct Readings {
+            $($(#[$doc])* pub $name: Reading<$value>,)*
+            /// What everybody's moves make of one account's.
+            pub season: Season,
+        }
+
+        impl Default for Readings {
+            /// Nothing asked for.
+            fn default() -> Self {
+                Self { $($name: Reading::Unknown(Why::NotAsked),)* season: Season::default() }
+            }
+        }
+
+        impl Readings {
+            /// How many readings there are.
+            pub const COUNT: usize = [$(stringify!($name),)*].len();
+
+            /// The same, where these families are not believed. What was not asked for stays so; what a client did not send is
+            /// doubted like what it sent, so that nothing is gained by sending nothing.
+            #[must_use]
+            pub fn doubting(&self, families: Families) -> Self {
+                Self { $($name: doubt(self.$name, Family::$family, families),)* season: self.season }
+            }
+
+            /// Every reading by its family: nothing where there is a value, the reason where there is none.
+            pub fn states(&self) -> [(Family, Reading<()>); Self::COUNT] {
+                [$((Family::$family, self.$name.map(drop)),)*]
+            }
+        }
+    };
+}
+
+readings! {
+    /// The device against the account's own past.
+    device: Standing, Device;
+    /// What its change of look weighs, if it changed.
+    changed: Points, Device;
+    /// About how many accounts use the device.
+    accounts: u8, Device;
+    /// Whether others have used it well.
+    vouched: bool, Device;
+    /// The client's software against itself.
+    guise: Guise, Device;
+    /// The network against the account's own past.
+    network: Place, Behaviour;
+    /// Whether the account knows the country.
+    country: bool, Behaviour;
+    /// What lists say of the address.
+    listed: Marks, Behaviour;
+    /// The account's own past.
+    past: Past, Behaviour;
+    /// Failed sign-ins of the account from other devices, decayed.
+    account_failures: f32, Behaviour;
+    /// Failed sign-ins of the device, decayed.
+    device_failures: f32, Behaviour;
+    /// Guessing where the request comes from.
+    guessing: Guessing, Behaviour;
+    /// Guessing on the whole site.
+    attack: Points, Behaviour;
+    /// How quickly a sign-in followed its page.
+    page: Pace, Behaviour;
+    /// How quickly a change followed the request before.
+    pace: Pace, Behaviour;
+    /// Whether something of the account was changed in this session.
+    after_change: bool, Behaviour;
+    /// Whether the password was reset within a day.
+    after_reset: bool, Behaviour;
+    /// The session against its beginning.
+    continuity: Continuity, Behaviour;
+    /// What its sign-in left in doubt.
+    doubt: Points, Behaviour;
+    /// What the session has proved.
+    session: Proof, Authentication;
+    /// What is known to have leaked.
+    exposure: Exposure, Exposure;
+    /// Whether the account is on the list of our own breach.
+    account_breached: bool, Exposure;
+    /// How long ago the account's credentials were reported as compromised, if they were.
+    compromised: Option<Duration>, Exposure;
+    /// How risky another system holds the account, and since when.
+    risk: Option<(Risk, Duration)>, Exposure;
+}
+
+fn doubt<T>(reading: Reading<T>, family: Family, families: Families) -> Reading<T> {
+    match reading {
+        Reading::Unknown(Why::NotAsked) => reading,
+        Reading::Known(_) | Reading::Unknown(_) if families.contain(family) => Reading::Unknown(Why::Distrusted),
+        Reading::Known(_) | Reading::Unknown(_) => reading,
     }
 }
 
@@ -104,26 +222,84 @@ fn against<T, U>(
 impl Readings {
     /// The readings of this request.
     pub fn of(seen: &Sighting<'_>, now: Moment) -> Self {
-        let failures = |bucket: Option<&BucketHistory>| bucket.map_or(0.0, |b| b.failed(Shared::Device, now));
-        let traffic = |bucket: Option<&BucketHistory>| {
-            bucket.map_or(Traffic::default(), |b| Traffic {
-                failed: b.failed(Shared::Network, now),
-                succeeded: b.succeeded(Shared::Network, now),
-            })
+        let account = seen.account.known();
+        let ties = account.map(|history| history.ties(&seen.at));
+        let begun = seen.begun.known();
+        let moved = match (account, seen.device.known()) {
+            (Some(history), Some(device)) => history.moved(device, &seen.client),
+            (Some(_), None) | (None, _) => Moved::default(),
         };
+        let within_a_day = Duration::from_secs(super::DAY);
         Self {
             device: against(seen.account, seen.device, Standing::New, |history, device| history.standing(device)),
-            network: against(seen.account, seen.network, Place::New, |history, network| history.place(network)),
-            past: seen.account.map(|history| {
-                let past = history.past(now);
-                Past { since_last: seen.gap_at_sign_in.map_or(past.since_last, |gap| gap.0), ..past }
-            }),
+            changed: seen.device.map(|_| moved.weigh(seen.climate)),
+            accounts: seen.device.map(|_| seen.record.map_or(0, DeviceRecord::accounts)),
+            vouched: seen.device.map(|_| seen.record.is_some_and(|record| record.is_vouched_for(now))),
+            guise: Guise::of(&seen.client),
+            network: against(seen.account, Reading::Known(()), Place::New, |history, ()| history.place(&seen.at)),
+            country: match ties {
+                Some(ties) => ties.country,
+                None => against(seen.account, seen.at.country, false, |_, _| false),
+            },
+            listed: seen.at.listed.map(|listed| Marks { listed, own: ties.map_or_else(Default::default, |t| t.listed) }),
+            past: seen.account.map(|history| past(history, begun.as_ref(), now)),
             account_failures: seen.account.map(|history| history.failed_elsewhere(seen.device.known(), now)),
-            device_failures: seen.device.map(|_| failures(seen.device_bucket)),
-            traffic: seen.network.map(|_| traffic(seen.network_bucket)),
+            device_failures: seen.device.map(|_| {
+                let (tries, worked) = seen.device_tried.map_or((0.0, 0.0), |t| t.now(Shared::Device.half_life(), now));
+                (tries - worked).max(0.0)
+            }),
+            guessing: seen.buckets.map(|buckets| {
+                let mut known = [(Shared::Address, Tried::default()); 5];
+                let mut count = 0;
+                for (slot, bucket) in known.iter_mut().zip(buckets.iter().flatten()) {
+                    *slot = *bucket;
+                    count += 1;
+                }
+                Guessing::of(known.get(..count).unwrap_or_default(), seen.climate, now)
+            }),
+            attack: seen.buckets.map(|_| pressure::attack(seen.climate)),
+            page: seen.since_page.map(Pace::of_sign_in),
+            pace: match seen.changes {
+                true => seen.begun.map(|begun| Pace::of_change(begun.since_last)),
+                false => Reading::Unknown(Why::NotAsked),
+            },
+            after_change: match seen.changes {
+                true => seen.begun.map(|begun| begun.changed),
+                false => Reading::Unknown(Why::NotAsked),
+            },
+            after_reset: seen
+                .account
+                .map(|history| history.since_reset(now).is_some_and(|since| since < within_a_day)),
+            continuity: seen.begun.map(|begun| Continuity {
+                changed: begun.moved.weigh(seen.climate),
+                country: begun.other_country && ties.is_none_or(|ties| ties.country.known() != Some(true)),
+                provider: begun.other_provider && ties.is_none_or(|ties| ties.provider.known() != Some(true)),
+                alternates: begun.alternates,
+            }),
+            doubt: seen.begun.map(|begun| begun.doubt),
             session: seen.session,
-            exposure: Reading::Unknown(Why::NotAsked),
+            exposure: seen.exposure,
+            account_breached: seen.account_breached,
+            compromised: seen.account.map(|history| history.reports.compromised(now)),
+            risk: seen.account.map(|history| history.reports.risk(now)),
+            season: Season::from(seen.climate),
         }
+    }
+
+    /// What was read of the device.
+    pub(in crate::judge) const fn of_device(&self) -> device::Read {
+        device::Read {
+            device: self.device,
+            changed: self.changed,
+            accounts: self.accounts,
+            vouched: self.vouched,
+            past: self.past,
+        }
+    }
+
+    /// Whether the account trusts the device of this request, and it looks as it should.
+    pub fn on_trusted_device(&self) -> bool {
+        self.of_device().is_trusted()
     }
 
     /// The same, where it is hidden whose account it is: what its past says is not to be trusted, and so not to be gained by hiding.
@@ -139,60 +315,33 @@ impl Readings {
         }
     }
 
-    /// The same, where these families are not believed. What was not asked for stays so; what a client did not send is doubted
-    /// like what it sent, so that nothing is gained by sending nothing.
-    #[must_use]
-    pub fn doubting(&self, families: Families) -> Self {
-        fn doubt<T>(reading: Reading<T>, family: Family, families: Families) -> Reading<T> {
-            match reading {
-                Reading::Unknown(Why::NotAsked) => reading,
-                Reading::Known(_) | Reading::Unknown(_) if families.contain(family) => {
-                    Reading::Unknown(Why::Distrusted)
-                }
-                Reading::Known(_) | Reading::Unknown(_) => reading,
-            }
-        }
-        Self {
-            device: doubt(self.device, Family::Device, families),
-            network: doubt(self.network, Family::Behaviour, families),
-            past: doubt(self.past, Family::Behaviour, families),
-            account_failures: doubt(self.account_failures, Family::Behaviour, families),
-            device_failures: doubt(self.device_failures, Family::Behaviour, families),
-            traffic: doubt(self.traffic, Family::Behaviour, families),
-            session: doubt(self.session, Family::Authentication, families),
-            exposure: doubt(self.exposure, Family::Exposure, families),
-        }
-    }
-
-    /// Whether the client comes from where strangers are guessing: from its network's success it is as likely as not that a
+    /// Whether the client comes from where strangers are guessing: from its address's success it is as likely as not that a
     /// sign-in there is a guess (three and a half failures more than successes explain), or its device has failed that often
     /// itself. Never on a device that the account trusts; what a fault hides counts as guessing; what was never seen does not.
     pub fn contaminated(&self) -> bool {
         if self.device.known().is_some_and(Standing::is_trusted) {
             return false;
         }
-        let network = match self.traffic {
-            Reading::Known(traffic) => behaviour::is_guessing(traffic),
+        let network = match self.guessing {
+            Reading::Known(guessing) => guessing.share >= pressure::CONTAMINATED,
             Reading::Unknown(why) => why.is_fault(),
         };
         let device = match self.device_failures {
-            Reading::Known(failures) => failures >= behaviour::GUESSES,
+            Reading::Known(failures) => failures >= pressure::GUESSES,
             Reading::Unknown(why) => why.is_fault(),
         };
         network || device
     }
+}
 
-    /// Every reading by its family: nothing where there is a value, the reason where there is none.
-    pub fn states(&self) -> [(Family, Reading<()>); 8] {
-        [
-            (Family::Device, self.device.map(drop)),
-            (Family::Behaviour, self.network.map(drop)),
-            (Family::Behaviour, self.past.map(drop)),
-            (Family::Behaviour, self.account_failures.map(drop)),
-            (Family::Behaviour, self.device_failures.map(drop)),
-            (Family::Behaviour, self.traffic.map(drop)),
-            (Family::Authentication, self.session.map(drop)),
-            (Family::Exposure, self.exposure.map(drop)),
-        ]
-    }
+/// How the owner usually comes, and how long ago they last did. Within a session that is its last request, and on the network that
+/// it began on, what it was before its sign-in.
+fn past(history: &AccountHistory, begun: Option<&Begun>, now: Moment) -> Past {
+    let past = history.past(now);
+    let Some(begun) = begun else { return past };
+    let since_last = match begun.gap_before {
+        Some(gap) => gap.0,
+        None => past.since_last.map(|since| since.min(begun.since_last)),
+    };
+    Past { since_last, ..past }
 }

@@ -7,6 +7,7 @@ use super::names::Entry;
 use crate::confidence::Confidence;
 use crate::rules::diagnostic::{Diagnostic, codes};
 use crate::rules::ruleset::{Action, HelpId, InShadow, Journey, Ladder, StepUpStatus};
+use crate::rules::syntax::signals::CountsWord;
 use crate::rules::syntax::files::{ActionFile, JourneyFile};
 use crate::rules::syntax::table::{Field, Said};
 
@@ -64,7 +65,11 @@ impl Lower<'_> {
         let some_in_shadow = ladder.full.is_some() || attempt.as_ref().is_some_and(|attempt| attempt.full.is_some());
         let full = |ladders: &Ladders| ladders.full.as_ref().unwrap_or(&ladders.enforced).clone();
         let in_shadow = some_in_shadow.then(|| InShadow { attempt: attempt.as_ref().map(full), ladder: full(&ladder) });
+        let counts = file.counts_as.given().map(|counts| counts.value);
+        let counts_as = |word: CountsWord, by_name: &str| counts.map_or(&*name.value == by_name, |said| said == word);
         Some(Journey {
+            changes_account: counts_as(CountsWord::AccountChange, "account_change"),
+            resets_password: counts_as(CountsWord::PasswordReset, "password_reset"),
             name: (*name.value).into(),
             account: text(&file.account),
             credential: text(&file.credential),

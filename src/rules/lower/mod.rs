@@ -20,6 +20,7 @@ mod profiles;
 mod refusals;
 mod routes;
 mod shared_signals;
+mod signals;
 mod sites;
 
 use names::{Index, Levels, all, named, one};
@@ -119,6 +120,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     let routes = lower.routes(&journey_files, &marked);
     let limits = lower.limits(&limit_files, &journey_files, &identity);
     let breach = lower.breach(breach, &journey_files);
+    let weights = lower.weights(&named(files, |file| file.signals.given()));
     let transmitters = named(files, |file| file.shared_signals.given());
     let transmitters = lower.shared_signals(&transmitters, routes.as_ref());
     let (refusals, screen) = lower.refusals(all(files, |file| &file.refuse));
@@ -143,6 +145,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
         cases,
         notices: Notices::speaking(lower.languages, templates)?,
         profiles,
+        weights,
         transmitters,
         screen: screen?,
     })

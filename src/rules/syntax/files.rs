@@ -13,6 +13,7 @@ use super::limits::LimitFile;
 use super::notices::{LanguagesFile, NoticeFile, ProfileFile};
 use super::playbooks::{ChannelWord, ClassWord, ModeWord};
 use super::shared_signals::TransmitterFile;
+use super::signals::{CountsWord, SignalFile};
 use super::streams::UpgradeName;
 use super::table::{Field, Form, Said, Shape, Value, Walk, table, words};
 use super::written::{
@@ -63,8 +64,8 @@ table! {
         profiles: Named<ProfileFile> = optional;
         /// Who reports on accounts and sessions from outside, by name.
         shared_signals: Named<TransmitterFile> = optional;
-        /// Where signals come from.
-        signals: Later = not_yet;
+        /// How much signals weigh, by name.
+        signals: Named<SignalFile> = optional;
     }
 }
 
@@ -297,6 +298,8 @@ table! {
         contained: ActionFile = optional;
         /// What is done when a source is stale, distrusted or down, or coverage falls short.
         when_unknown: ActionFile = optional;
+        /// What a change on it counts as for the signals that look back at it; a journey named `account_change` or `password_reset` counts as that by itself.
+        counts_as: Said<CountsWord> = optional;
         /// Percent of coverage below which `when_unknown` holds.
         min_coverage: Whole<0, 100> = default("0");
         /// The status that asks an API client for one more proof; 403 for clients that repeat a 401 for ever.

@@ -14,6 +14,7 @@ pub(crate) mod playbooks;
 mod reference;
 pub(crate) mod route;
 pub(crate) mod shared_signals;
+pub mod signals;
 pub(crate) mod streams;
 mod suggest;
 pub(crate) mod table;

@@ -1,0 +1,121 @@
+//! Guessing: on the account, by the device, from where it comes, on the whole site.
+//!
+//! Shared things are judged by how often strangers' sign-ins fail there, beside what they are part of, never by volume, and never
+//! against a device that the account trusts: that is what keeps offices and carriers open. Nor must the owner pay for what others
+//! do to the account, on a device or a network that is theirs.
+
+use super::network::Place;
+use super::{Says, points};
+use crate::clock::Moment;
+use crate::confidence::{Points, Reading};
+use crate::judge::history::{Climate, Parent, Shared, Tried};
+use crate::rules::signal::Signal;
+
+/// What the buckets of this request say.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Guessing {
+    /// All of them together, beside what they are part of.
+    pub points: Points,
+    /// The share of guesses at its address, beside what is usual.
+    pub share: f32,
+}
+
+/// The worst bucket, and a third of the next two: they are seldom independent.
+const SECOND: f32 = 0.35;
+
+impl Guessing {
+    /// What these buckets say.
+    pub fn of(buckets: &[(Shared, Tried)], climate: &Climate, now: Moment) -> Self {
+        let odds = |share: f32| (1.0 - share) / share;
+        let site = Parent { clean: climate.clean, contamination: climate.lately };
+        let usual = Parent { contamination: climate.usually.min(0.2), ..site };
+        let mut worst = [0.0_f32; 3];
+        let mut best = 0.0_f32;
+        let mut address = 0.0_f32;
+        for (shared, tried) in buckets {
+            let share = tried.contamination(*shared, site, now);
+            let says = (10.0 * (odds(share) / odds(site.contamination)).log10()).clamp(-20.0, 2.0);
+            best = best.max(says);
+            if *shared == Shared::Address {
+                address = tried.contamination(*shared, usual, now);
+            }
+            let mut says = says;
+            for slot in &mut worst {
+                if says < *slot {
+                    std::mem::swap(slot, &mut says);
+                }
+            }
+        }
+        let [first, second, third] = worst;
+        let sum = if first < 0.0 { first + SECOND * (second + third) } else { best };
+        Self { points: points(sum.clamp(-20.0, 2.0)), share: address }
+    }
+}
+
+/// How much more guessing there is on the whole site than usual.
+pub(super) fn attack(climate: &Climate) -> Points {
+    let odds = |share: f32| (1.0 - share) / share;
+    points((10.0 * (odds(climate.lately) / odds(climate.usually)).log10()).clamp(-10.0, 0.0))
+}
+
+/// Failed sign-ins of one device, decayed, from which on it is taken to be guessing: the fourth within minutes.
+pub(in crate::judge) const GUESSES: f32 = 3.5;
+/// From this share of guesses on an address is contaminated: even odds.
+pub(in crate::judge) const CONTAMINATED: f32 = 0.5;
+
+/// Failed sign-ins of the account from other devices.
+pub(in crate::judge) fn weigh_account_failures(failures: Reading<f32>, place: Reading<Place>, trusted: bool) -> Says {
+    let own = trusted || matches!(place.known(), Some(Place::Known));
+    counted(Signal::AccountFailures, failures, 3.0, own)
+}
+
+/// So many failures of a device are its owner's typing.
+const MISTYPED: f32 = 3.0;
+
+/// Failed sign-ins of the device itself. Its owner's typing errors cost nothing.
+pub(in crate::judge) fn weigh_device_failures(failures: Reading<f32>, trusted: bool) -> Says {
+    // People mistype: a few failures say that somebody does, and the guesser comes with a new device each time.
+    counted(Signal::DeviceFailures, failures.map(|count| count - MISTYPED), 2.0, trusted)
+}
+
+/// Each failure weighs the same, five at most; a count that a fault hides is the most that it can be.
+fn counted(signal: Signal, failures: Reading<f32>, each: f32, exempt: bool) -> Says {
+    let most = 5.0;
+    let count = match failures {
+        Reading::Known(count) => count.clamp(0.0, most),
+        Reading::Unknown(why) if why.is_fault() => most,
+        Reading::Unknown(_) => return None,
+    };
+    // The rest of one that was long ago says nothing.
+    let count = if count > 0.5 { count } else { 0.0 };
+    Some((signal, if exempt { Points::ZERO } else { points(-count * each) }))
+}
+
+/// Guessing where the request comes from.
+pub(in crate::judge) fn weigh_guessing(guessing: Reading<Guessing>, trusted: bool) -> Says {
+    let signal = Signal::NetworkGuessing;
+    let points = match guessing {
+        Reading::Unknown(why) if !why.is_fault() => return None,
+        _ if trusted => Points::ZERO,
+        Reading::Known(guessing) => guessing.points,
+        Reading::Unknown(_) => signal.about().points,
+    };
+    Some((signal, points))
+}
+
+/// Guessing on the whole site.
+pub(in crate::judge) fn weigh_attack(attack: Reading<Points>, trusted: bool) -> Says {
+    let signal = Signal::AttackLevel;
+    let points = match attack {
+        _ if trusted => return None,
+        Reading::Known(points) => points,
+        Reading::Unknown(why) if why.is_fault() => signal.about().points,
+        Reading::Unknown(_) => return None,
+    };
+    (points != Points::ZERO).then_some((signal, points))
+}
+
+/// What guessing weighs once the password was right: a right password is evidence against guessing (30 % is left).
+pub(in crate::judge) fn after_a_right_password(points: Points) -> Points {
+    Points::tenths(points.as_tenths() * 3 / 10)
+}
