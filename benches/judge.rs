@@ -1,88 +1,111 @@
-//! What judging one request costs: a full set of readings made from histories, scored and held against a ladder.
+//! What one whole judgement costs with the tables of a large site warm: what is remembered of everybody in the request is read, made
+//! into readings, scored and held against a ladder. Prints the median and the 99th percentile; the first argument that is a number
+//! says how many accounts there are (a million).
 
 #![allow(
     clippy::unwrap_used,
+    clippy::disallowed_methods,
     missing_docs,
     dead_code,
-    reason = "a bench stops by panicking, uses part of the tests' law, and criterion writes undocumented items"
+    reason = "a bench stops by panicking, reads the clock, and uses part of the tests' law"
 )]
 
 use std::hint::black_box;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use criterion::{Criterion, criterion_group, criterion_main};
 use weir::clock::Moment;
-use weir::confidence::{Confidence, Reading};
-use weir::judge::decision::{Outcome, Question, judge};
-use weir::judge::history::{AccountHistory, BucketHistory, Observation, Shared};
+use weir::confidence::{Confidence, Reading, Why};
+use weir::judge::decision::{Question, judge};
+use weir::judge::history::{Earned, Visit};
+use weir::judge::seen::{Client, Listed, Software, Stack, Whereabouts};
 use weir::judge::signals::authentication::Proof;
-use weir::judge::signals::{Readings, Sighting};
-
-use weir::memory::Table;
-use weir::subject::{Device, Network};
+use weir::judge::stage::Stage;
+use weir::memory::recall::Asking;
+use weir::memory::{Memory, Places};
+use weir::subject::{Account, Device, Network};
 
 #[path = "../tests/it/law.rs"]
 mod law;
 
 const NOW: Moment = Moment::from_unix_seconds(1_800_000_000);
+const CHROME: &str =
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36";
 
-fn bench(c: &mut Criterion) {
-    let rules = Arc::new(law::law());
-    let (device, network) = (Device::from_bits(1), Network::from_bits(2));
-    let mut history = AccountHistory::of_a_regular(device, network, NOW);
-    let mut bucket = BucketHistory::default();
-    for second in 0..20 {
-        let failed = Observation::SignInFailed { device: Some(Device::from_bits(9)), network };
-        let at = NOW.plus(Duration::from_secs(second));
-        history.observe(failed, at);
-        bucket.observe(Shared::Network, failed, at);
-    }
-    let session = Proof { level: rules.level_named("mfa").unwrap(), at: NOW, held: false, bound: false };
-    let sighting = Sighting {
-        account: Reading::Known(&history),
-        device: Reading::Known(device),
-        device_bucket: Some(&bucket),
-        network: Reading::Known(network),
-        network_bucket: Some(&bucket),
-        session: Reading::Known(session),
-        gap_at_sign_in: None,
-    };
-    let stranger = Sighting {
-        device: Reading::Known(Device::from_bits(3)),
-        network: Reading::Known(Network::from_bits(4)),
-        ..sighting
-    };
-    let checkout = rules.journey_named("checkout");
-    let later = NOW.plus(Duration::from_secs(3600));
-
-    for (name, sighting) in [("judge a regular", sighting), ("judge a stranger", stranger)] {
-        c.bench_function(name, |b| {
-            b.iter(|| {
-                let readings = Readings::of(black_box(&sighting), later);
-                let verdict = judge(&Question {
-                    journey: checkout,
-                    safe_method: false,
-                    ..Question::calm(&rules, &readings, later)
-                });
-                assert!(verdict.scored.confidence() >= Confidence::NONE);
-                matches!(verdict.outcome, Outcome::Cleared(_))
-            });
-        });
-    }
-
-    let table = Table::new(1_000_000);
-    for key in 0..500_000_u64 {
-        table.put(key, NOW, bucket);
-    }
-    let mut key = 0_u64;
-    c.bench_function("read a table of half a million", |b| {
-        b.iter(|| {
-            key = key.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            table.read(black_box((key >> 20) % 500_000))
-        });
-    });
+/// Spreads numbers over the whole word, as keyed hashes are.
+const fn spread(number: u64) -> u64 {
+    (number ^ 0x5851_f42d_4c95_7f2d).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31)
 }
 
-criterion_group!(benches, bench);
-criterion_main!(benches);
+fn visit(customer: u64, elsewhere: bool) -> Visit {
+    let number = spread(if elsewhere { customer + (1 << 40) } else { customer });
+    Visit {
+        device: Some(Device::from_bits(number)),
+        at: Whereabouts {
+            network: Network::from_bits(number ^ 7),
+            range: Network::from_bits(number ^ 9),
+            provider: Reading::Known((number % 500) as u32),
+            country: Reading::Known(*b"GB"),
+            listed: Reading::Known(Listed::NOTHING),
+        },
+        client: Client {
+            software: Reading::Known(Software::of(CHROME)),
+            stack: Reading::Known(Stack::CHROMIUM),
+            fingerprint: Reading::Known(number % 64),
+        },
+    }
+}
+
+fn main() {
+    let accounts = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(1_000_000_u64);
+    let places = usize::try_from(accounts).unwrap() * 5 / 4;
+    let memory = Memory::new(&Places {
+        accounts: places,
+        devices: places * 2,
+        networks: places * 2,
+        sessions: places,
+        ..Places::default()
+    });
+    for customer in 0..accounts {
+        let visit = visit(customer, false);
+        memory.signed_in(Some(Account::from_bits(spread(customer))), &visit, false, Some(Earned::Assured), NOW);
+    }
+    let rules = law::law();
+    let (checkout, login) = (rules.journey_named("checkout"), rules.journey_named("login"));
+    let proof = Proof { level: rules.level_named("pwd").unwrap(), at: NOW, held: false, bound: false };
+    let later = NOW.plus(Duration::from_secs(3600));
+    println!("{accounts} accounts");
+    for (name, stage, elsewhere) in [
+        ("a customer's request", Stage::Session, false),
+        ("a stranger's request", Stage::Session, true),
+        ("a customer's attempt", Stage::Attempt, false),
+        ("a stranger's attempt", Stage::Attempt, true),
+    ] {
+        let mut taken = Vec::with_capacity(400_000);
+        for step in 0..400_000_u64 {
+            let customer = spread(step) % accounts;
+            let visit = visit(customer, elsewhere);
+            let asking = Asking {
+                account: Reading::Known(Account::from_bits(spread(customer))),
+                device: visit.device.map_or(Reading::Unknown(Why::Missing), Reading::Known),
+                at: visit.at,
+                client: visit.client,
+                signs_in: stage == Stage::Attempt,
+                changes: true,
+                proof: Reading::Known(proof),
+                facts: None,
+                exposure: Reading::Unknown(Why::NotAsked),
+                account_breached: Reading::Unknown(Why::NotAsked),
+            };
+            let began = Instant::now();
+            let readings = memory.readings(black_box(&asking), later);
+            let journey = if stage == Stage::Attempt { login } else { checkout };
+            let calm = Question::calm(&rules, &readings, later);
+            let verdict = judge(&Question { journey, stage, safe_method: false, ..calm });
+            assert!(black_box(verdict.scored.confidence()) >= Confidence::NONE);
+            taken.push(u64::try_from(began.elapsed().as_nanos()).unwrap());
+        }
+        taken.sort_unstable();
+        let at = |share: usize| taken[taken.len() * share / 1000] as f64 / 1000.0;
+        println!("  {name}: median {:.2} us, p99 {:.2} us, p99.9 {:.2} us", at(500), at(990), at(999));
+    }
+}

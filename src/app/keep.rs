@@ -1,7 +1,7 @@
 //! A thread that writes what is remembered to the data directory now and then, and a last time when the process ends.
 
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Keeping {
     stop: Sender<()>,
-    done: Receiver<()>,
+    done: Mutex<Receiver<()>>,
     thread: JoinHandle<()>,
 }
 
@@ -35,13 +35,14 @@ impl Keeping {
             }
             let _nobody_waits = say_done.send(());
         })?;
-        Ok(Self { stop, done, thread })
+        Ok(Self { stop, done: Mutex::new(done), thread })
     }
 
     /// Writes a last time, and ends.
     pub fn join(self) {
         let _ended_already = self.stop.send(());
-        match self.done.recv_timeout(PATIENCE) {
+        let done = self.done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match done.recv_timeout(PATIENCE) {
             Err(RecvTimeoutError::Timeout) => {
                 tracing::error!("the disk hangs; what was remembered since the last checkpoint is lost");
             }

@@ -13,8 +13,8 @@ use super::SteerArguments;
 use super::asking;
 use super::say::say;
 use super::steer::finish;
-use crate::rules::signal::Signal;
 use crate::memory::{Memory, Places};
+use crate::rules::signal::Signal;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

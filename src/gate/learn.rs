@@ -23,7 +23,6 @@ use crate::clock::Moment;
 use crate::confidence::Reading;
 use crate::identity::session::{self, Begun};
 use crate::judge::decision::{Hold, Outcome, Question};
-use crate::judge::history::Earned;
 use crate::judge::judge;
 use crate::judge::signals::Gap;
 use crate::judge::signals::authentication::Proof;
@@ -337,7 +336,8 @@ fn went_on(gate: &Gate, context: &Context<'_>) {
     let memory = &gate.shared.memory;
     let account = context.account.known().filter(|_| !facts.is_held());
     let moved_with_others = account.is_some_and(|account| memory.visited(account, &visit, context.now));
-    let changed = !context.safe && context.journey.is_some_and(|id| context.prepared.rules().journey(id).changes_account);
+    let changed =
+        !context.safe && context.journey.is_some_and(|id| context.prepared.rules().journey(id).changes_account);
     if facts.is_due(&visit, context.now) || moved_with_others || changed {
         memory.sessions.update_existing(session.bits(), |facts| {
             facts.went_on(&visit, context.now);

@@ -185,8 +185,8 @@ mod tests {
     use super::*;
     use crate::judge::score::score;
     use crate::judge::signals::Readings;
-    use crate::rules::signal::Weights;
     use crate::judge::stage::Stage;
+    use crate::rules::signal::Weights;
 
     const NOW: Moment = Moment::from_unix_millis(1_795_363_199_987);
 

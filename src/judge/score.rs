@@ -193,7 +193,10 @@ pub fn score(readings: &Readings, weights: &Weights, stage: Stage, now: Moment) 
                 lines.add(listed, why(r.listed));
             }
             Group::Pressure => {
-                lines.add(eased(pressure::weigh_account_failures(r.account_failures, r.network, trusted)), why(r.account_failures));
+                lines.add(
+                    eased(pressure::weigh_account_failures(r.account_failures, r.network, trusted)),
+                    why(r.account_failures),
+                );
                 lines.add(eased(pressure::weigh_device_failures(r.device_failures, trusted)), why(r.device_failures));
                 lines.add(eased(pressure::weigh_guessing(r.guessing, trusted)), why(r.guessing));
                 lines.add(eased(pressure::weigh_attack(r.attack, trusted)), why(r.attack));
@@ -278,7 +281,7 @@ fn coverage(readings: &Readings) -> (Coverage, Option<(Family, Why)>) {
     let (mut read, mut possible) = (0, 0);
     for (family, (asked, known)) in Family::ALL.into_iter().zip(counts) {
         // Divides nearly evenly by as many readings as a family can ask for.
-        if let Some(share) = u32::checked_div((weight(family) * 27_720 * known), asked) {
+        if let Some(share) = u32::checked_div(weight(family) * 27_720 * known, asked) {
             possible += weight(family) * 27_720;
             read += share;
         }

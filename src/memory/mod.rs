@@ -26,8 +26,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::swap::Swap;
 use crate::judge::history::{AccountHistory, Climate, DeviceRecord, Population, Tried};
+use crate::swap::Swap;
 
 pub use capacity::Capacity;
 pub use ended::Ended;

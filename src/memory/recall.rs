@@ -9,13 +9,13 @@ use std::time::Duration;
 use super::{Memory, SessionFacts};
 use crate::clock::Moment;
 use crate::confidence::{Points, Reading, Why};
-use crate::judge::history::{AccountHistory, Changes, Climate, Earned, Observation, Shared, Tried, Visit};
+use crate::judge::history::{AccountHistory, Changes, Climate, Earned, Observation, Shared, Visit};
 use crate::judge::score::{Scored, Source};
 use crate::judge::seen::{Client, Kind, Whereabouts};
 use crate::judge::signals::authentication::Proof;
 use crate::judge::signals::exposure::Exposure;
 use crate::judge::signals::network::Place;
-use crate::judge::signals::{Begun, Buckets, Readings, Sighting};
+use crate::judge::signals::{Buckets, Readings, Sighting};
 use crate::rules::signal::{Group, Signal};
 use crate::subject::{Account, Device};
 
@@ -113,7 +113,9 @@ impl Memory {
                 },
                 changes: asking.changes,
                 session: asking.proof,
-                begun: asking.facts.map_or(Reading::Unknown(Why::NotAsked), |facts| Reading::Known(facts.begun(&visit, now))),
+                begun: asking
+                    .facts
+                    .map_or(Reading::Unknown(Why::NotAsked), |facts| Reading::Known(facts.begun(&visit, now))),
                 exposure: asking.exposure,
                 account_breached: asking.account_breached,
             },
@@ -127,7 +129,14 @@ impl Memory {
 
     /// Learns from a sign-in that the upstream has answered. `trusted`: it came from a device that the account trusts, as
     /// [`Readings::on_trusted_device`] said before the answer.
-    pub fn signed_in(&self, account: Option<Account>, visit: &Visit, trusted: bool, earned: Option<Earned>, now: Moment) {
+    pub fn signed_in(
+        &self,
+        account: Option<Account>,
+        visit: &Visit,
+        trusted: bool,
+        earned: Option<Earned>,
+        now: Moment,
+    ) {
         let worked = earned.is_some();
         self.population(now, |population| population.signed_in(trusted, worked, now));
         if !trusted {

@@ -11,9 +11,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::checkpoint::{self, Flaw, Kept, Seal};
+use super::ended::EndedAt;
 use super::retention::Retention;
 use super::table::{Table, Worth};
-use super::ended::EndedAt;
 use super::{Memory, SessionFacts};
 use crate::clock::Moment;
 use crate::judge::history::{AccountHistory, DeviceRecord, Tried};

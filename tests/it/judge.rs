@@ -6,16 +6,22 @@ use proptest::prelude::*;
 use weir::clock::Moment;
 use weir::confidence::{Confidence, Family, Points, Reading, Why};
 use weir::judge::decision::{self, Hold, Lack, Outcome, Question, Verdict};
-use weir::judge::history::{AccountHistory, BucketHistory, Observation, Shared};
+use weir::judge::history::{AccountHistory, Climate, Earned, Observation, Risk, Shared, Tried, Visit};
 use weir::judge::rehearse::rehearse;
 use weir::judge::score::score;
+use weir::judge::seen::{Client, Listed, Whereabouts};
 use weir::judge::signals::authentication::Proof;
-use weir::judge::signals::behaviour::{Place, Traffic};
+use weir::judge::signals::client::Guise;
 use weir::judge::signals::device::Standing;
 use weir::judge::signals::exposure::Exposure;
-use weir::judge::signals::{Past, Readings, Sighting};
+use weir::judge::signals::journey::Pace;
+use weir::judge::signals::network::{Marks, Place, Season};
+use weir::judge::signals::pressure::Guessing;
+use weir::judge::signals::session::Continuity;
+use weir::judge::signals::{Buckets, Past, Readings, Sighting};
 use weir::judge::stage::Stage;
 use weir::rules::ruleset::{Action, JourneyId, RuleSet};
+use weir::rules::signal::Weights;
 use weir::subject::{Device, Network};
 
 use crate::law::{law, law_with, shared};
@@ -34,15 +40,29 @@ fn regular() -> Readings {
         network: Reading::Known(Place::Known),
         past: Reading::Known(Past {
             sign_ins: 30,
-            on_unknown_devices: 0,
             since_last: Some(Duration::from_secs(80_000)),
+            age: Duration::from_secs(40 * 86_400),
+            ..Past::default()
         }),
+        changed: Reading::Known(Points::ZERO),
         account_failures: Reading::Known(0.0),
         device_failures: Reading::Known(0.0),
-        traffic: Reading::Known(Traffic::default()),
+        guessing: Reading::Known(Guessing::default()),
         session: Reading::Unknown(Why::Missing),
-        exposure: Reading::Unknown(Why::NotAsked),
+        ..Readings::default()
     }
+}
+
+/// Strangers' sign-ins from one address.
+fn tried(failed: u32, worked: u32) -> Tried {
+    let mut tried = Tried::default();
+    (0..failed).for_each(|_| tried.count(false, Shared::Address.half_life(), NOW));
+    (0..worked).for_each(|_| tried.count(true, Shared::Address.half_life(), NOW));
+    tried
+}
+
+fn guessing(failed: u32, worked: u32) -> Guessing {
+    Guessing::of(&[(Shared::Address, tried(failed, worked))], &Climate::default(), NOW)
 }
 
 /// The same account from a device and a network that it has never used.
@@ -97,7 +117,7 @@ fn who_steps_up_gets_through_and_an_old_proof_is_asked_for_again() {
     let mut worse = with(elsewhere(), proof(&rules, "mfa", 2));
     worse.account_failures = Reading::Known(5.0);
     worse.exposure = Reading::Known(Exposure::PairLeaked);
-    worse.traffic = Reading::Known(Traffic { failed: 100.0, succeeded: 0.0 });
+    worse.guessing = Reading::Known(guessing(100, 0));
     let fresh = on(&rules, "checkout", false, &worse);
     assert_eq!((fresh.action, fresh.reached), ("allow", Some(1)), "{}", fresh.scored.because());
     worse.session = Reading::Known(proof(&rules, "mfa", 11));
@@ -193,16 +213,16 @@ fn a_held_session_gets_nowhere_on_a_journey_before_its_proof() {
 #[test]
 fn an_attempt_from_a_guessing_network_is_slowed_down_and_a_trusted_device_there_is_not() {
     let rules = law();
-    let guessing = Traffic { failed: 60.0, succeeded: 0.0 };
+    let guessing = guessing(60, 0);
     let attempt =
         |readings: &Readings| judge(&rules, rules.journey_named("login"), Stage::Attempt, false, false, readings);
-    let stranger = Readings { traffic: Reading::Known(guessing), ..elsewhere() };
+    let stranger = Readings { guessing: Reading::Known(guessing), ..elsewhere() };
     let verdict = attempt(&stranger);
     assert_eq!(verdict.action, "throttle", "{}", verdict.scored.because());
     let Outcome::Held(Hold::Throttle(throttle)) = verdict.outcome else { panic!() };
     assert_eq!(throttle.every, Duration::from_secs(10));
     assert_eq!(throttle.in_turn().journey(), rules.journey_named("login"));
-    assert_eq!(attempt(&Readings { traffic: Reading::Known(guessing), ..regular() }).action, "allow");
+    assert_eq!(attempt(&Readings { guessing: Reading::Known(guessing), ..regular() }).action, "allow");
 }
 
 #[test]
@@ -211,14 +231,15 @@ fn guessing_alone_never_locks_a_right_password_out() {
     let mut worst = with(Readings { past: Reading::Known(Past::default()), ..elsewhere() }, proof(&rules, "pwd", 0));
     worst.account_failures = Reading::Known(1000.0);
     worst.device_failures = Reading::Known(1000.0);
-    worst.traffic = Reading::Known(Traffic { failed: 10_000.0, succeeded: 0.0 });
-    assert!(score(&worst, Stage::Session, NOW).confidence() >= Confidence::line(40).unwrap());
+    worst.guessing = Reading::Known(guessing(10_000, 0));
+    worst.attack = Reading::Known(Points::whole(-10));
+    assert!(score(&worst, &Weights::AS_DECLARED, Stage::Session, NOW).confidence() >= Confidence::line(40).unwrap());
 }
 
 #[test]
 fn an_explanation_names_every_contribution_and_no_identifier() {
     let rules = law();
-    let scored = score(&with(elsewhere(), proof(&rules, "mfa", 1)), Stage::Session, NOW);
+    let scored = score(&with(elsewhere(), proof(&rules, "mfa", 1)), &Weights::AS_DECLARED, Stage::Session, NOW);
     let text = scored.because().to_string();
     assert_eq!(
         text,
@@ -287,15 +308,27 @@ fn a_case_that_does_not_hold_says_what_came_of_it() {
     assert!(help.ends_with("the proof lacks strength for mfa"), "{help}");
 }
 
-fn seen<'a>(account: Reading<&'a AccountHistory>, bucket: &'a BucketHistory) -> Sighting<'a> {
+fn place(number: u64) -> Whereabouts {
+    const NOT: Why = Why::NotAsked;
+    Whereabouts {
+        network: Network::from_bits(number),
+        range: Network::from_bits(number + 1000),
+        provider: Reading::Known(number as u32),
+        country: Reading::Known(*b"GB"),
+        listed: Reading::Unknown(NOT),
+    }
+}
+
+fn visit(device: Option<Device>, number: u64) -> Visit {
+    Visit { device, at: place(number), client: Client::default() }
+}
+
+fn seen<'a>(account: Reading<&'a AccountHistory>, buckets: &'a Buckets, climate: &'a Climate) -> Sighting<'a> {
     Sighting {
         account,
         device: Reading::Known(Device::from_bits(77)),
-        device_bucket: Some(bucket),
-        network: Reading::Known(Network::from_bits(88)),
-        network_bucket: Some(bucket),
-        session: Reading::Unknown(Why::Missing),
-        gap_at_sign_in: None,
+        buckets: Reading::Known(buckets),
+        ..Sighting::nobody(place(88), climate)
     }
 }
 
@@ -326,87 +359,139 @@ fn any_standing() -> impl Strategy<Value = Standing> {
 pub fn any_readings() -> impl Strategy<Value = Readings> {
     let rules = shared();
     let levels = ["pwd", "mfa", "phr"].map(|name| rules.level_named(name).unwrap());
-    let past = (0_u16..200, 0_u16..200, prop::option::of(0_u64..8_000_000)).prop_map(|(one, two, since)| Past {
-        sign_ins: one.max(two),
-        on_unknown_devices: one.min(two),
-        since_last: since.map(Duration::from_secs),
-    });
-    let session = (prop::sample::select(levels.to_vec()), 0_u64..100_000, prop::bool::weighted(0.1)).prop_map(
-        |(level, ago, held)| Proof {
+    let past =
+        (0_u16..60, 0_u16..60, 0_u16..60, prop::option::of(0_u64..8_000_000)).prop_map(|(one, two, three, since)| {
+            Past {
+                sign_ins: one.max(two).max(three),
+                on_unknown_devices: two,
+                on_new_networks: three,
+                since_last: since.map(Duration::from_secs),
+                age: Duration::from_secs(90 * 86_400),
+            }
+        });
+    let session = (prop::sample::select(levels.to_vec()), 0_u64..100_000, prop::bool::weighted(0.1), any::<bool>())
+        .prop_map(|(level, ago, held, bound)| Proof {
             level,
             at: Moment::from_unix_seconds(NOW.unix_seconds() - ago),
             held,
-            bound: false,
-        },
-    );
-    let traffic = (0.0_f32..200.0, 0.0_f32..200.0).prop_map(|(failed, succeeded)| Traffic { failed, succeeded });
+            bound,
+        });
+    let guessing = (0_u32..100, 0_u32..100).prop_map(|(failed, worked)| guessing(failed, worked));
     let exposure = prop::sample::select(vec![Exposure::Nothing, Exposure::PasswordLeaked, Exposure::PairLeaked]);
-    (
-        maybe(any_standing()),
-        maybe(prop::sample::select(vec![Place::Known, Place::New])),
-        maybe(past),
+    let points = || (-200_i32..=0).prop_map(Points::tenths);
+    let places = prop::sample::select(vec![Place::Known, Place::Near, Place::SameProvider, Place::New]);
+    let guise = prop::sample::select(vec![Guise::Plain, Guise::Mismatch, Guise::Script]);
+    let pace = || prop::sample::select(vec![Pace::Calm, Pace::Quick, Pace::Fast]);
+    let listed = (0_u8..16, 0_u8..16)
+        .prop_map(|(listed, own)| Marks { listed: Listed::from_bits(listed), own: Listed::from_bits(own) });
+    let continuity = (points(), any::<bool>(), any::<bool>(), any::<bool>())
+        .prop_map(|(changed, country, provider, alternates)| Continuity { changed, country, provider, alternates });
+    let risk = prop::option::of((prop::sample::select(vec![Risk::Low, Risk::Medium, Risk::High]), 0_u64..1_000_000))
+        .prop_map(|risk| risk.map(|(risk, ago)| (risk, Duration::from_secs(ago))));
+    let compromised = prop::option::of(0_u64..5_000_000).prop_map(|ago| ago.map(Duration::from_secs));
+    let device = (maybe(any_standing()), maybe(points()), maybe(0_u8..9), maybe(any::<bool>()), maybe(guise));
+    let network = (maybe(places), maybe(any::<bool>()), maybe(listed), maybe(past));
+    let pressure = (
         maybe(0.0_f32..10.0),
         maybe(0.0_f32..10.0),
-        maybe(traffic),
-        maybe(session),
-        maybe(exposure),
-    )
-        .prop_map(|(device, network, past, account_failures, device_failures, traffic, session, exposure)| {
-            Readings { device, network, past, account_failures, device_failures, traffic, session, exposure }
-        })
+        maybe(guessing),
+        maybe(points().prop_map(|p| p.max(Points::whole(-10)))),
+    );
+    let journey =
+        (maybe(pace()), maybe(pace()), maybe(any::<bool>()), maybe(any::<bool>()), maybe(continuity), maybe(points()));
+    let rest = (maybe(session), maybe(exposure), maybe(any::<bool>()), maybe(compromised), maybe(risk));
+    (device, network, pressure, journey, rest).prop_map(|(device, network, pressure, journey, rest)| Readings {
+        device: device.0,
+        changed: device.1,
+        accounts: device.2,
+        vouched: device.3,
+        guise: device.4,
+        network: network.0,
+        country: network.1,
+        listed: network.2,
+        past: network.3,
+        account_failures: pressure.0,
+        device_failures: pressure.1,
+        guessing: pressure.2,
+        attack: pressure.3,
+        page: journey.0,
+        pace: journey.1,
+        after_change: journey.2,
+        after_reset: journey.3,
+        continuity: journey.4,
+        doubt: journey.5,
+        session: rest.0,
+        exposure: rest.1,
+        account_breached: rest.2,
+        compromised: rest.3,
+        risk: rest.4,
+        season: Season::default(),
+    })
 }
 
 fn any_stage() -> impl Strategy<Value = Stage> {
     prop_oneof![Just(Stage::Attempt), Just(Stage::Session)]
 }
 
-fn any_history() -> impl Strategy<Value = AccountHistory> {
-    let event = (0_u8..4, 0_u64..6, 0_u64..6, 0_u64..200_000);
+/// What happened to an account, and to a name that nobody owns and that was tried just as often.
+fn any_history() -> impl Strategy<Value = (AccountHistory, AccountHistory)> {
+    let event = (0_u8..7, 0_u64..6, 0_u64..6, 0_u64..200_000);
     // What happened within the last minutes counts most, and is what an attacker would look for.
     (prop::collection::vec(event, 0..60), 0_u64..10).prop_map(|(events, just_now)| {
-        let mut history = AccountHistory::default();
+        let (mut history, mut nobody) = (AccountHistory::default(), AccountHistory::default());
         let mut now = NOW.unix_seconds() - 60 * 200_000;
         for (kind, device, network, pause) in events {
             now += pause;
-            let (device, network) = (Some(Device::from_bits(device)), Network::from_bits(network));
+            let (visit, at) = (visit(Some(Device::from_bits(device)), network), Moment::from_unix_seconds(now));
             let observation = match kind {
-                0 => Observation::SignInFailed { device, network },
-                1 => Observation::SignInSucceeded { device, network, challenged: true },
-                2 => Observation::SignInSucceeded { device, network, challenged: false },
-                _ => Observation::StepUpPassed { device, network },
+                0 => Observation::SignInFailed(visit),
+                1 => Observation::SignInSucceeded { visit, earned: Earned::Nothing },
+                2 => Observation::SignInSucceeded { visit, earned: Earned::Seen },
+                3 => Observation::SignInSucceeded { visit, earned: Earned::Assured },
+                4 => Observation::Visited { visit, moved_with_others: false },
+                5 => Observation::PasswordReset(visit),
+                _ => Observation::StepUpPassed(visit),
             };
-            history.observe(observation, Moment::from_unix_seconds(now));
+            history.observe(&observation, at);
+            if kind == 0 {
+                nobody.observe(&observation, at);
+            }
         }
         for minutes in 0..just_now {
-            let failed = Observation::SignInFailed { device: None, network: Network::from_bits(9) };
-            history.observe(failed, Moment::from_unix_seconds(NOW.unix_seconds() - (10 - minutes) * 60));
+            let at = Moment::from_unix_seconds(NOW.unix_seconds() - (10 - minutes) * 60);
+            for history in [&mut history, &mut nobody] {
+                history.observe(&Observation::SignInFailed(visit(None, 9)), at);
+            }
         }
-        history
+        (history, nobody)
     })
 }
 
 /// Silences one of the readings.
 fn silenced(readings: &Readings, which: usize, why: Why) -> Readings {
-    let mut silenced = *readings;
-    match which {
-        0 => silenced.device = Reading::Unknown(why),
-        1 => silenced.network = Reading::Unknown(why),
-        2 => silenced.past = Reading::Unknown(why),
-        3 => silenced.account_failures = Reading::Unknown(why),
-        4 => silenced.device_failures = Reading::Unknown(why),
-        5 => silenced.traffic = Reading::Unknown(why),
-        6 => silenced.session = Reading::Unknown(why),
-        _ => silenced.exposure = Reading::Unknown(why),
+    macro_rules! silence {
+        ($($name:ident)*) => {{
+            let mut silenced = *readings;
+            let mut at = 0;
+            $(if at == which { silenced.$name = Reading::Unknown(why); }
+            at += 1;)*
+            assert_eq!(at, Readings::COUNT);
+            silenced
+        }};
     }
-    silenced
+    silence!(device changed accounts vouched guise network country listed past account_failures device_failures guessing
+        attack page pace after_change after_reset continuity doubt session exposure account_breached compromised risk)
 }
+
+/// The place of the session among the readings.
+const SESSION: usize = 19;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn fifty_and_the_points_shown_are_the_score(readings in any_readings(), stage in any_stage()) {
-        let scored = score(&readings, stage, NOW);
+        let scored = score(&readings, &Weights::AS_DECLARED, stage, NOW);
         let shown: Points = scored.lines().iter().map(|line| line.points).sum();
         prop_assert_eq!(shown, scored.sum());
         prop_assert_eq!(Confidence::from_evidence(shown), scored.confidence());
@@ -418,7 +503,7 @@ proptest! {
         stage in any_stage(),
         safe in any::<bool>(),
         away in any::<bool>(),
-        which in 0_usize..8,
+        which in 0_usize..Readings::COUNT,
         why in prop::sample::select(vec![Why::Stale, Why::Down, Why::Distrusted]),
         journey in prop::sample::select(vec!["login", "balance", "checkout", "browse"]),
     ) {
@@ -426,7 +511,7 @@ proptest! {
         let id = rules.journey_named(journey);
         // What is not asked for is no reading that could become unknown; a hidden hold is still known to memory.
         let asked = readings.states()[which].1 != Reading::Unknown(Why::NotAsked);
-        let held = which == 6 && readings.session.known().is_some_and(|proof| proof.held);
+        let held = which == SESSION && readings.session.known().is_some_and(|proof| proof.held);
         prop_assume!(asked && !held);
         let before = judge(rules, id, stage, safe, away, &readings);
         let after = judge(rules, id, stage, safe, away, &silenced(&readings, which, why));
@@ -444,49 +529,48 @@ proptest! {
             1 => better.network = Reading::Known(Place::Known),
             2 => better.account_failures = better.account_failures.map(|count| count / 2.0),
             3 => better.device_failures = better.device_failures.map(|count| count / 2.0),
-            4 => better.traffic = better.traffic.map(|t| Traffic { failed: t.failed / 2.0, ..t }),
+            4 => better.guessing = better.guessing.map(|_| guessing(0, 0)),
             5 => better.session = Reading::Known(proof(shared(), "phr", 0)),
             _ => better.exposure = Reading::Known(Exposure::Nothing),
         }
-        let (was, is) = (score(&readings, stage, NOW), score(&better, stage, NOW));
+        let (was, is) = (score(&readings, &Weights::AS_DECLARED, stage, NOW), score(&better, &Weights::AS_DECLARED, stage, NOW));
         prop_assert!(is.sum() >= was.sum(), "{} then {}", was.because(), is.because());
     }
 
     #[test]
     fn an_attempt_by_a_stranger_looks_the_same_whether_the_account_exists_or_not(
-        history in any_history(),
-        failures in 0_usize..30,
+        histories in any_history(),
+        failures in 0_u32..30,
     ) {
         let rules = shared();
-        let mut bucket = BucketHistory::default();
-        for _ in 0..failures {
-            let failed = Observation::SignInFailed { device: None, network: Network::from_bits(88) };
-            bucket.observe(Shared::Network, failed, NOW);
-        }
-        let exists = Readings::of(&seen(Reading::Known(&history), &bucket), NOW);
-        let does_not = Readings::of(&seen(Reading::Unknown(Why::Missing), &bucket), NOW);
+        let (exists, nobody) = histories;
+        let buckets = [Some((Shared::Address, tried(failures, 0))), None, None, None, None];
+        let climate = Climate::default();
+        let readings = |history| Readings::of(&seen(Reading::Known(history), &buckets, &climate), NOW);
+        let (exists, does_not) = (readings(&exists), readings(&nobody));
         let judged = |readings| judge(rules, rules.journey_named("login"), Stage::Attempt, false, false, readings);
         let (one, other) = (judged(&exists), judged(&does_not));
-        prop_assert_eq!(one.scored.sum(), other.scored.sum());
+        prop_assert_eq!(one.scored.sum(), other.scored.sum(), "{} and {}", one.scored.because(), other.scored.because());
         prop_assert_eq!((one.action, one.reached), (other.action, other.reached));
     }
 
     #[test]
     fn at_an_attempt_an_accounts_own_history_only_helps(
-        history in any_history(),
+        histories in any_history(),
         device in 0_u64..8,
         network in 0_u64..8,
     ) {
-        let bucket = BucketHistory::default();
-        let of = |account| {
+        let buckets = [None; 5];
+        let climate = Climate::default();
+        let of = |history| {
             let sighting = Sighting {
                 device: Reading::Known(Device::from_bits(device)),
-                network: Reading::Known(Network::from_bits(network)),
-                ..seen(account, &bucket)
+                at: place(network),
+                ..seen(Reading::Known(history), &buckets, &climate)
             };
-            score(&Readings::of(&sighting, NOW), Stage::Attempt, NOW).sum()
+            score(&Readings::of(&sighting, NOW), &Weights::AS_DECLARED, Stage::Attempt, NOW).sum()
         };
-        prop_assert!(of(Reading::Known(&history)) >= of(Reading::Unknown(Why::Missing)));
+        prop_assert!(of(&histories.0) >= of(&histories.1));
     }
 
     #[test]

@@ -95,7 +95,6 @@ struct Row {
     #[serde(default)]
     network: Option<std::net::IpAddr>,
     #[serde(default)]
-    agent: Option<String>,
     last_seen: Moment,
     #[serde(default = "once")]
     count: u16,

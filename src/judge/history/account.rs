@@ -10,9 +10,9 @@ use super::decay::{Decayed, day, moment, second};
 use super::{Earned, Observation, Reported, Reports, Visit};
 use crate::clock::Moment;
 use crate::judge::seen::{Client, Listed, Stack, Whereabouts};
+use crate::judge::signals::Past;
 use crate::judge::signals::device::{Move, Moved, Standing};
 use crate::judge::signals::network::{Place, Ties};
-use crate::judge::signals::Past;
 use crate::rules::signal::Signal;
 use crate::subject::{Device, Network};
 
@@ -240,7 +240,10 @@ impl AccountHistory {
     /// Whether it has been known for so long and so well that it may vouch for what others share with it.
     pub fn is_mature(&self, now: Moment) -> bool {
         const AGE: Duration = Duration::from_secs(7 * 24 * 3600);
-        self.sign_ins >= 3 && self.first_seen != 0 && now.since(moment(self.first_seen)) >= AGE && self.has_trusted_device()
+        self.sign_ins >= 3
+            && self.first_seen != 0
+            && now.since(moment(self.first_seen)) >= AGE
+            && self.has_trusted_device()
     }
 
     /// Whether it trusts another device than this one: what it says of this one is then not only this one's word.
@@ -302,7 +305,6 @@ impl AccountHistory {
             Observation::SignInFailed(visit) => self.failed(visit.device, now),
             Observation::SignInSucceeded { visit, earned } => {
                 self.begin(now);
-                self.forgive(visit.device);
                 match earned {
                     // Challenged and not passed (yet): never learned from.
                     Earned::Nothing => {}
@@ -351,16 +353,6 @@ impl AccountHistory {
         }
     }
 
-    /// A right password ends what this device had failed: what is left are others' failures.
-    fn forgive(&mut self, device: Option<Device>) {
-        let Some(device) = device else { return };
-        let tag = device_tag(device);
-        if let Some(slot) = self.failing.iter_mut().find(|slot| slot.device == tag) {
-            slot.count.clear();
-            slot.device = 0;
-        }
-    }
-
     fn count_sign_in(&mut self, unknown_device: bool, new_network: bool) {
         if self.sign_ins >= HABIT {
             self.sign_ins /= 2;
@@ -402,9 +394,8 @@ impl AccountHistory {
             self.last_success = self.last_success.max(second(now));
             return;
         }
-        let same = |slot: &Waiting| {
-            slot.first != 0 && slot.device == newcomer.device && slot.address == newcomer.address
-        };
+        let same =
+            |slot: &Waiting| slot.first != 0 && slot.device == newcomer.device && slot.address == newcomer.address;
         if let Some(slot) = self.waiting.iter_mut().find(|slot| same(slot)) {
             slot.last = slot.last.max(newcomer.last);
             return;
@@ -613,7 +604,11 @@ fn use_slot(slots: &mut [Familiar], tag: u32, today: u16) -> bool {
     }
     let worth = |slot: &Familiar| match slot.days {
         0 => (false, 0, 0),
-        days => (today.saturating_sub(slot.last_day) < IDLE_DAYS, slot.last_day.saturating_add(5 * u16::from(days.min(4))), 0),
+        days => (
+            today.saturating_sub(slot.last_day) < IDLE_DAYS,
+            slot.last_day.saturating_add(5 * u16::from(days.min(4))),
+            0,
+        ),
     };
     if let Some(slot) = least(slots, worth).and_then(|at| slots.get_mut(at)) {
         *slot = Familiar { tag, last_day: today, days: 1 };

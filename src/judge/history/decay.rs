@@ -49,11 +49,6 @@ impl Decayed {
     pub(super) fn add(&mut self, more: f32, half_life: Duration, now: u32) {
         *self = Self { value: (self.now(half_life, now) + more).min(1e9), at: self.at.max(now) };
     }
-
-    /// Nothing any more.
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
-    }
 }
 
 /// Tries and how many of them worked, forgotten together: 12 bytes.

@@ -66,4 +66,3 @@ pub enum Observation {
     /// The password was reset.
     PasswordReset(Visit),
 }
-

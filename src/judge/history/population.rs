@@ -146,8 +146,7 @@ impl Population {
         let clean = ((worked + 46.0) / (tries + 50.0)).clamp(0.75, 0.98);
         let all = Parent { clean, contamination: 0.2 };
         let usually = contamination(self.strangers_usually.now(WEEK, now), 40.0, all);
-        let lately =
-            contamination(self.strangers.now(ATTACK, now), 15.0, Parent { clean, contamination: usually });
+        let lately = contamination(self.strangers.now(ATTACK, now), 15.0, Parent { clean, contamination: usually });
         let seconds = second(now);
         let ratio = |often: &Often, least: f32| {
             let share = |count: f32, all: f32| (count + least * 30.0) / (all + 30.0);

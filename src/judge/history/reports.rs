@@ -158,6 +158,10 @@ impl Reports {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::confidence::{Reading, Why};
+    use crate::judge::history::{AccountHistory, Visit};
+    use crate::judge::seen::{Client, Whereabouts};
+    use crate::subject::{Device, Network};
 
     const NOON: Moment = Moment::from_unix_seconds(1_793_620_800);
 
@@ -194,11 +198,17 @@ mod tests {
 
     #[test]
     fn a_name_with_a_new_owner_has_no_past() {
-        let mut history = AccountHistory::of_a_regular(
-            crate::subject::Device::from_bits(1),
-            crate::subject::Network::from_bits(2),
-            at(0),
-        );
+        let nowhere = Network::from_bits(2);
+        const NOT: Why = Why::NotAsked;
+        let place = Whereabouts {
+            network: nowhere,
+            range: nowhere,
+            provider: Reading::Unknown(NOT),
+            country: Reading::Unknown(NOT),
+            listed: Reading::Unknown(NOT),
+        };
+        let visit = Visit { device: Some(Device::from_bits(1)), at: place, client: Client::default() };
+        let mut history = AccountHistory::of_a_regular(&visit, at(0));
         assert!(history.has_trusted_device());
         history.report(Reported::Recycled, at(10), at(20));
         assert!(!history.has_trusted_device() && !history.has_succeeded() && history.reports.ends(at(5)));

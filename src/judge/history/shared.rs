@@ -27,8 +27,7 @@ pub enum Shared {
 
 impl Shared {
     /// All that are judged by contamination; a device is judged by its failures.
-    pub const CONTAMINATED: [Self; 5] =
-        [Self::Address, Self::Range, Self::Provider, Self::Program, Self::Fingerprint];
+    pub const CONTAMINATED: [Self; 5] = [Self::Address, Self::Range, Self::Provider, Self::Program, Self::Fingerprint];
 
     /// How fast it is forgotten.
     pub const fn half_life(self) -> Duration {

@@ -109,8 +109,14 @@ pub(in crate::judge) struct Read {
 /// What the network says: whether it is known, whether the country is, and what lists say.
 pub(in crate::judge) fn weigh(read: &Read, trusted: bool, stage: Stage) -> [Says; 3] {
     let helps = |points: Points| if stage == Stage::Attempt { points.max(Points::ZERO) } else { points };
-    let [place, country] = against_own_past(read, stage).map(|says| says.map(|(signal, points)| (signal, helps(points))));
-    [place, country, listed(read.listed, trusted)]
+    let [place, country] =
+        against_own_past(read, stage).map(|says| says.map(|(signal, points)| (signal, helps(points))));
+    // With what an account usually comes is its own past: before the answer it must not be found out.
+    let marks = match stage {
+        Stage::Attempt => read.listed.map(|marks| Marks { own: Listed::NOTHING, ..marks }),
+        Stage::Session => read.listed,
+    };
+    [place, country, listed(marks, trusted)]
 }
 
 /// The network and the country. Silent for an account without a past.
@@ -216,7 +222,6 @@ fn listed(marks: Reading<Marks>, trusted: bool) -> Says {
         .map(|(mark, tenths)| if marks.own.contains(mark) { 5 } else { tenths })
         .max();
     let sum = Points::tenths(-most.unwrap_or(0)).max(worst);
-    (sum < Points::ZERO).then(|| {
-        (Signal::NetworkListed, if trusted { Points::tenths(sum.as_tenths() * 4 / 10) } else { sum })
-    })
+    (sum < Points::ZERO)
+        .then(|| (Signal::NetworkListed, if trusted { Points::tenths(sum.as_tenths() * 4 / 10) } else { sum }))
 }

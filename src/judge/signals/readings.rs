@@ -241,7 +241,10 @@ impl Readings {
                 Some(ties) => ties.country,
                 None => against(seen.account, seen.at.country, false, |_, _| false),
             },
-            listed: seen.at.listed.map(|listed| Marks { listed, own: ties.map_or_else(Default::default, |t| t.listed) }),
+            listed: seen
+                .at
+                .listed
+                .map(|listed| Marks { listed, own: ties.map_or_else(Default::default, |t| t.listed) }),
             past: seen.account.map(|history| past(history, begun.as_ref(), now)),
             account_failures: seen.account.map(|history| history.failed_elsewhere(seen.device.known(), now)),
             device_failures: seen.device.map(|_| {
@@ -267,9 +270,7 @@ impl Readings {
                 true => seen.begun.map(|begun| begun.changed),
                 false => Reading::Unknown(Why::NotAsked),
             },
-            after_reset: seen
-                .account
-                .map(|history| history.since_reset(now).is_some_and(|since| since < within_a_day)),
+            after_reset: seen.account.map(|history| history.since_reset(now).is_some_and(|since| since < within_a_day)),
             continuity: seen.begun.map(|begun| Continuity {
                 changed: begun.moved.weigh(seen.climate),
                 country: begun.other_country && ties.is_none_or(|ties| ties.country.known() != Some(true)),

@@ -40,7 +40,9 @@ pub(in crate::judge) fn weigh(continuity: Reading<Continuity>, device_charged: b
 pub(in crate::judge) fn weigh_doubt(doubt: Reading<Points>, trusted: bool) -> Says {
     let signal = Signal::SignInDoubt;
     match doubt {
-        Reading::Known(points) if points < Points::ZERO && !trusted => Some((signal, points.max(signal.about().points))),
+        Reading::Known(points) if points < Points::ZERO && !trusted => {
+            Some((signal, points.max(signal.about().points)))
+        }
         Reading::Unknown(why) if why.is_fault() && !trusted => Some((signal, signal.about().points)),
         Reading::Known(_) | Reading::Unknown(_) => None,
     }

@@ -7,8 +7,8 @@ use super::names::Entry;
 use crate::confidence::Confidence;
 use crate::rules::diagnostic::{Diagnostic, codes};
 use crate::rules::ruleset::{Action, HelpId, InShadow, Journey, Ladder, StepUpStatus};
-use crate::rules::syntax::signals::CountsWord;
 use crate::rules::syntax::files::{ActionFile, JourneyFile};
+use crate::rules::syntax::signals::CountsWord;
 use crate::rules::syntax::table::{Field, Said};
 
 /// Journeys that a law may have.

@@ -1,21 +1,23 @@
 //! How much each signal weighs.
 
-use super::{Lower, Named};
+use super::Lower;
+use super::names::Entry;
 use crate::rules::diagnostic::{Diagnostic, codes};
 use crate::rules::signal::{Signal, Weights};
+use crate::rules::syntax::closest;
 use crate::rules::syntax::signals::SignalFile;
-use crate::rules::syntax::suggest::closest;
 
 impl Lower<'_> {
     /// The weights of `[signals]`. A name that is none is an error: a weight that does nothing would be believed to do something.
-    pub(super) fn weights(&mut self, files: &Named<'_, SignalFile>) -> Weights {
+    pub(super) fn weights(&mut self, files: &[Entry<'_, SignalFile>]) -> Weights {
         let mut weights = Weights::default();
         let mut seen: Vec<&str> = Vec::new();
         for (name, file) in files {
             let Some(signal) = Signal::named(&name.value) else {
                 let problem = Diagnostic::of(&codes::UNKNOWN_SIGNAL, format!("there is no signal `{}`", name.value));
                 let near = closest(&name.value, Signal::ALL.iter().map(|signal| signal.about().name));
-                let help = near.map_or("`weir data-map` lists them".to_owned(), |near| format!("did you mean `{near}`?"));
+                let help =
+                    near.map_or("`weir data-map` lists them".to_owned(), |near| format!("did you mean `{near}`?"));
                 self.error(problem.at(name.span, "unknown").help(help));
                 continue;
             };
