@@ -70,7 +70,7 @@ class Device:
                     "tablet": "safari_ios" if r.random() < 0.6 else "chrome_android", "desk": "edge_win"}.get(kind) or pick(
             r, [("chrome_win", 48), ("edge_win", 18), ("firefox_win", 10), ("chrome_mac", 10), ("safari_mac", 14)])
         x = r.random()
-        self.keep = "keep" if kind in ("app", "desk") or x < 0.72 else "clear" if x < 0.86 else "cap7"
+        self.keep = "keep" if kind == "desk" or x < (0.90 if kind == "app" else 0.62) else "clear" if kind == "app" or x < 0.80 else "cap7"
         self.dpop = kind == "app" and r.random() < w.P["dpop"]
         # day at which each wave reaches this device; most automatic updates happen in the first night
         self.rel = w.release + (r.uniform(0, 0.5) if r.random() < 0.72 else r.expovariate(1 / 4.0))
@@ -129,7 +129,7 @@ class World:
         self.seed, self.scale, self.calm = seed, scale, calm
         r = self.r = random.Random(("second", seed).__repr__())
         u = lambda a, b: a + (b - a) * r.random()
-        self.P = dict(ios=u(.42, .55), dpop=u(.08, .16), adopt=u(.55, .75), typo=u(.05, .09), mfa=u(.20, .32), bio=u(.05, .10), relay=u(.03, .06),
+        self.P = dict(ios=u(.42, .55), dpop=u(.08, .16), adopt=u(.55, .75), typo=u(.05, .09), mfa=u(.20, .32), bio=u(.05, .10), relay=u(.07, .12), vpn=u(.04, .07), border=u(.04, .06),
                       v6=u(.35, .6), pwned=u(.28, .42), leaked=u(.012, .02), pool=int(u(18, 40)), roam=u(.03, .06), push=u(.18, .3),
                       holiday=u(.16, .26), churn=u(1.5, 4.0))
         self.release = u(36, 42)
@@ -223,7 +223,7 @@ class World:
             push = i >= n
             U = dict(id=f"c{i:06d}", city=city, carrier=pick(r, self.mobile), born=-1.0, trips=[], mfa=r.random() < P["mfa"], bio=r.random() < P["bio"],
                      leaked=r.random() < P["leaked"], pwned=r.random() < P["pwned"], mgr=r.random() < 0.5, remember=r.random() < 0.45,
-                     relay=r.random() < P["relay"], chrono=r.gauss(0, 1.5), push=push, devs=[],
+                     relay=r.random() < P["relay"], vpn=r.random() < P["vpn"], border=None, chrono=r.gauss(0, 1.5), push=push, devs=[],
                      gap=1.2 if x < .14 else 3.0 if x < .34 else 8.0 if x < .55 else 24.0 if x < .78 else 60.0)
             if push:
                 U["born"] = r.uniform(*self.pushed)
@@ -245,7 +245,9 @@ class World:
                 self.homes.append(H)
             H["who"].append(U)
             U["home"] = H
-            if r.random() < 0.05:
+            if r.random() < P["border"]:                         # works or studies abroad, comes home at week's end
+                U["border"] = pick(r, [(c, v[2]) for c, v in ABROAD.items()])
+            if r.random() < 0.14:
                 s = r.uniform(4, DAYS - 6)
                 U["trips"].append((s, s + r.uniform(3, 10), pick(r, [(c, v[2]) for c, v in ABROAD.items()]), r.random() < 0.6))
             if r.random() < P["holiday"] and not self.calm:
@@ -280,6 +282,13 @@ class World:
             if trip[3] and r.random() < 0.7:
                 return dev, self.cell(r, U["carrier"], U["city"], U["id"], t), "roaming"
             return dev, self.foreign(r, trip[2], U["id"], d), "roaming" if dev.kind in ("app", "phone") else "away"
+        if U["border"] and (t - T0) // DAY % 7 < 5 and r.random() < 0.6:
+            if dev.kind in ("app", "phone") and r.random() < 0.6:
+                return dev, self.cell(r, U["carrier"], U["city"], U["id"], t), "roaming"
+            return dev, self.foreign(r, U["border"], U["id"], d if r.random() < 0.5 else 0), "roaming"
+        if U["vpn"] and r.random() < 0.5:
+            a = self.hosting[dev.model % 3]
+            return dev, self.net(self.v4(a, 220 + dev.model % 4, 1 + r.randrange(40)), a, self.land if r.random() < 0.7 else None, U["city"]), "vpn"
         if H["tab"] and r.random() < 0.22:
             return H["tab"], self.home_net(r, U, H["tab"], t), "family"
         if dev.kind in ("app", "phone"):
@@ -290,7 +299,7 @@ class World:
                 return dev, self.net(self.v4(a, city * 4 + rr.randrange(4), 1 + rr.randrange(60)), a, None, city), "relay"
             if r.random() < (0.62 if 8 <= hour < 19 else 0.34):
                 return dev, self.cell(r, U["carrier"], U["city"], U["id"], t), "cgnat"
-        if r.random() < 0.06:                                    # a cafe, work, a friend's line
+        if r.random() < 0.09:                                    # a cafe, work, a friend's line
             a, city = pick(r, self.fixed), U["city"] if r.random() < 0.75 else r.randrange(len(self.cities))
             return dev, self.net(self.line(r, a, city), a, None, city), "elsewhere"
         return dev, self.home_net(r, U, dev, t), "home"
@@ -321,14 +330,16 @@ class World:
         return {"acr": acr, "amr": amr, "at": int(t), "bind": "dpop" if dev and dev.dpop else None}
 
     # ------------------------------------------------------------------ one visit
-    def visit(self, r, U, t, dev, net, grp):
+    def visit(self, r, U, t, dev, net, grp, note=None):
         d = (t - T0) / DAY
         truth = {"y": 0, "kind": "legit", "grp": grp}
+        if note:
+            truth["note"] = note
         if dev.moved <= d and not dev.hs:                        # another browser: half carry their cookies over
             dev.hs = True
             if dev.model % 2:
                 dev.cookie, dev.sess = None, {}
-        if dev.keep == "clear" or (dev.keep == "cap7" and t - dev.cset > 7 * DAY) or (dev.kind == "app" and r.random() < 0.004):
+        if dev.keep == "clear" or (dev.keep == "cap7" and t - dev.cset > 7 * DAY) or (dev.kind == "app" and r.random() < 0.007):
             dev.cookie, dev.sess = None, {}
         s = dev.sess.get(U["id"])
         if s and s[2] < t:
@@ -413,17 +424,17 @@ class World:
         x = r.random()
         send("account")
         t += r.lognormvariate(3.4, 0.6)
-        if x < 0.35:                                             # a forgotten password, then the customer's own telephone
+        if x < 0.30:                                             # a forgotten password, then the customer's own telephone
             send("reset_confirm", "POST", "ok")
             U["pwned"], U["leaked"] = False, False
             return t, True
-        if x < 0.6:
+        if x < 0.5:
             send(r.choice(["address_change", "payment_add"]), "POST", "ok")
             if r.random() < 0.3:
                 t += r.lognormvariate(3.4, 0.6)
                 send("checkout", "POST", "ok")
             return t, False
-        if x < 0.75:
+        if x < 0.6:
             send("email_change", "POST", "ok")
             return t, False
         send("login", "POST", "mfa" if U["mfa"] else "ok", own=True, cred={"pwned": U["pwned"], "pair": U["leaked"]})   # signs in at the desk
@@ -455,9 +466,9 @@ class World:
                         tt += r.choice([r.uniform(60, 900), r.uniform(900, 3 * 3600), r.uniform(3 * 3600, 9 * 3600)])
                         plan.append((tt, U["id"], U, None))
                 t += max(0.8, r.gammavariate(1.3, U["gap"] / 1.3)) * DAY
-            if r.random() < 0.16:
+            if r.random() < 0.24:
                 plan.append((T0 + (int(r.uniform(max(1, U["born"] + 1), DAYS + 8)) + r.uniform(9, 19) / 24) * DAY, U["id"], U, "desk"))
-            if U["devs"] and r.random() < 0.06:                  # lost or replaced telephone: reset, and in from the new one
+            if U["devs"] and r.random() < 0.10:                  # lost or replaced telephone: reset, and in from the new one
                 plan.append((T0 + (r.uniform(max(2, U["born"] + 2), DAYS + 4)) * DAY, U["id"], U, "newphone"))
         plan.sort(key=lambda x: x[:2])
         self.signed, self.opened = [], []
@@ -481,15 +492,16 @@ class World:
                 U["devs"][k] = dev
                 if r.random() < 0.6:
                     dev.fam = old.fam
-                net = self.home_net(r, U, dev, t) if r.random() < 0.6 else self.cell(r, U["carrier"], U["city"], U["id"], t)
+                home = r.random() < 0.6
+                net, grp = self.home_net(r, U, dev, t) if home else self.cell(r, U["carrier"], U["city"], U["id"], t), "home" if home else "cgnat"
                 if r.random() < 0.45:
-                    truth, cl, ck = {"y": 0, "kind": "legit", "grp": "newphone"}, dev.client(r, t), self.token(r, "d")
+                    truth, cl, ck = {"y": 0, "kind": "legit", "grp": grp, "note": "newphone"}, dev.client(r, t), self.token(r, "d")
                     dev.cookie, dev.cset = ck, t
                     self.emit(t, net, cl, truth, U["id"], "reset_request", "POST", 202, "ok", None, ck)
                     t += r.lognormvariate(4.0, 0.6)
                     self.emit(t, net, cl, truth, U["id"], "reset_confirm", "POST", 200, "ok", ck)
                     t += r.uniform(4, 20)
-                self.visit(r, U, t, dev, net, "newphone")
+                self.visit(r, U, t, dev, net, grp, "newphone")
                 continue
             dev, net, grp = self.place(r, U, t)
             d = (t - T0) / DAY

@@ -9,8 +9,9 @@ import random
 from second import DAY, DAYS, EVAL, T0, pick
 
 # how many of each at scale 1: attempts, or thieves
-N = dict(stuff_pairs=9000, stuff_fresh=9000, spray=3000, lockout=110, geo=260, relay_otp=70, warm=110, simswap=110, stealer=240, cookie=200,
-         alternate=130, farm=24, farm_use=9, insider=26, insider_acts=7, accomplice=0.4, carding=130)
+N = dict(stuff_pairs=11000, stuff_fresh=6500, spray=2500, lockout=60, geo=260, relay_otp=70, warm=110, simswap=170, stealer=250, cookie=120,
+         alternate=110, farm=24, farm_use=9, insider=26, insider_acts=7, accomplice=0.3, carding=60)
+FREQUENT = 0.4         # share of victims drawn by sign-ins; the others by account, so that most have short histories
 
 
 class Thieves:
@@ -21,6 +22,10 @@ class Thieves:
         self.lo, self.hi = EVAL, DAYS - 1.0
         late = [L for L in w.signed if L[0] > T0 + 20 * DAY]
         self.late = late or w.signed
+        per = {}
+        for L in w.signed:
+            per.setdefault(L[1]["id"], []).append(L)
+        self.per = list(per.values())
 
     # ------------------------------------------------------------------ means
     def n(self, k):
@@ -35,7 +40,7 @@ class Thieves:
         """somebody who uses the service; one-time codes and passkeys stop most thieves of passwords"""
         r = self.r
         while True:
-            L = r.choice(self.w.opened if session and self.w.opened else self.w.signed)
+            L = r.choice(self.w.opened if session and self.w.opened else self.w.signed if r.random() < FREQUENT else r.choice(self.per))
             U = L[1]
             if session:
                 if L[0] < T0 + 24 * DAY or L[4][1]["bind"] and r.random() < 0.97:
@@ -313,9 +318,9 @@ class Thieves:
             self.rob("carding", t, net, dev.client(r, t), U["id"], ck, s, au, steps)
 
     def run(self):
-        self.stuffing("stuff_pairs", 0.6, 0.8, 0.012, 0.6)
-        self.stuffing("stuff_fresh", 0.03, 0.45, 0.012, 0.6)
-        self.stuffing("spray", 0.02, 0.98, 0.004, 0.95)
+        self.stuffing("stuff_pairs", 0.7, 0.85, 0.036, 0.22)
+        self.stuffing("stuff_fresh", 0.03, 0.45, 0.036, 0.22)
+        self.stuffing("spray", 0.02, 0.98, 0.004, 0.5)
         self.lockouts()
         self.passwords()
         self.stealers()
