@@ -75,7 +75,7 @@ def stream(name, a):
     if extra:
         base = stream(how, a)
         p = a.cache / f"{name}-{digest(base.name, base.stat().st_size, *((HERE / s).read_bytes() for s in SOURCES[extra]))}.jsonl.gz"
-        cmd = [sys.executable, HERE / f"{extra}.py", "add", base]
+        cmd = [sys.executable, HERE / f"{extra}.py", "add", base] + (["--count", max(20, int(400 * a.scale))] if extra == "sleepers" else [])
     else:
         scale = str(SCALE[how[0]] * a.scale)
         p = a.cache / f"{name}-{digest(scale, *how, *((HERE / s).read_bytes() for s in SOURCES[how[0]]))}.jsonl.gz"

@@ -10,6 +10,8 @@ device trusted catches the first visit and loses the second.  truth.kind is slee
   python3 sleepers.py measure STREAM.jsonl[.gz] SCORES.tsv          # what was caught at the 1 % lines
 """
 import argparse, gzip, heapq, json, random, sys
+from collections import Counter
+from types import SimpleNamespace
 from common import DAY, EVAL_FROM, T0, events, opener, rate_above, tasks_of, thr_at_fpr
 
 LINE = 0.01
@@ -20,29 +22,31 @@ NET = ("ip", "asn", "cc", "geo", "rep")
 
 
 def survey(path):
-    """owners who sign in with a password, software people use by day, networks thieves and strangers come from"""
-    owners, people, thieves, asns, last = [], {}, [], {"cc": {}}, 0.0
+    """owners who sign in with a password, software people use by day, networks thieves come from, providers of each account"""
+    s = SimpleNamespace(owners=[], people={}, thieves=[], providers={}, countries=Counter(), carts=False, last=0.0)
     for _, o in events(path):
         if o.get("type") == "set":
             continue
-        last = o["t"]
+        s.last = o["t"]
+        s.carts |= o["route"] == "cart"
         if o["route"] != "login" or o["out"] != "ok":
             continue
         if o["truth"]["y"]:
-            thieves.append({k: o[k] for k in NET})
+            s.thieves.append({k: o[k] for k in NET})
         elif o["cred"] is not None:
-            owners.append((o["t"], o["acct"], o["cred"]))
-            asns.setdefault(o["acct"], set()).add(o["asn"])
-            asns["cc"][o["cc"]] = asns["cc"].get(o["cc"], 0) + 1
-            people.setdefault(int((o["t"] - T0) // DAY), []).append({k: o[k] for k in TOOLS + NET})
-    return owners, people, thieves, asns, last
+            s.owners.append((o["t"], o["acct"], o["cred"]))
+            s.people.setdefault(int((o["t"] - T0) // DAY), []).append({k: o[k] for k in TOOLS + NET})
+            s.providers.setdefault(o["acct"], set()).add(o["asn"])
+            s.countries[o["cc"]] += 1
+    return s
 
 
 def plan(path, seed, count):
     r = random.Random(("sleepers", seed).__repr__())
-    owners, people, thieves, asns, last = survey(path)
-    end = min(last, T0 + 75 * DAY)
-    land = max(asns["cc"], key=asns["cc"].get)
+    S = survey(path)
+    owners, people, thieves = S.owners, S.people, S.thieves
+    end = min(S.last, T0 + 75 * DAY)
+    land = max(S.countries, key=S.countries.get)
     far = [n for n in thieves if n["cc"] != land or n["rep"]]
     out, used = [], set()
 
@@ -82,14 +86,14 @@ def plan(path, seed, count):
             continue
         used.add(acct)
         like = {k: v for k, v in near(t).items() if k in TOOLS}
-        cookie, strange = None, set(asns[acct])
+        cookie, strange = None, set(S.providers[acct])
         for kind, at in (("sleeper_first", t), ("sleeper_second", t + gap)):
             tool = like if cookie is None else grown(like, at)
             net = network(at, strange)
             strange.add(net["asn"])
             web = like["ua"].startswith("Mozilla")
             leak = {"pwned": cred["pwned"], "pair": cred["pair"] or r.random() < KNOWN_PAIR}
-            cookie, lines = visit(r, kind, at, acct, tool, net, web, cookie, leak, ident)
+            cookie, lines = visit(r, kind, at, acct, tool, net, web, S.carts, cookie, leak, ident)
             out += lines
     out.sort(key=lambda x: x[0])
     return out, len(used)
@@ -102,7 +106,7 @@ def kin(tool):
     return ua.split("/", 1)[0], seen, tool["h2"], tool["plat"]
 
 
-def visit(r, kind, t, acct, tool, net, web, cookie, leak, ident):
+def visit(r, kind, t, acct, tool, net, web, carts, cookie, leak, ident):
     """one sign-in and what follows: a look round the first time, a checkout the second"""
     lines, sess = [], None
     auth = None
@@ -123,7 +127,7 @@ def visit(r, kind, t, acct, tool, net, web, cookie, leak, ident):
     sess, auth = ident("s"), {"acr": "aal1", "amr": ["pwd"], "at": int(t), "bind": None}
     steps = ["account"] + ["orders"] * (r.random() < 0.6)
     if kind == "sleeper_second":
-        steps += ["cart"] * web
+        steps += ["cart"] * (web and carts)
     for s in steps:
         t += r.lognormvariate(2.4, 0.7)
         say(s)

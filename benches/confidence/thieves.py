@@ -9,9 +9,9 @@ import random
 from second import DAY, DAYS, EVAL, T0, pick
 
 # how many of each at scale 1: attempts, or thieves
-N = dict(stuff_pairs=11000, stuff_fresh=6500, spray=2500, lockout=60, geo=260, relay_otp=70, warm=110, simswap=170, stealer=250, cookie=120,
-         alternate=110, farm=24, farm_use=9, insider=26, insider_acts=7, accomplice=0.3, carding=60)
-FREQUENT = 0.4         # share of victims drawn by sign-ins; the others by account, so that most have short histories
+N = dict(stuff_pairs=12500, stuff_fresh=5000, spray=2000, lockout=95, geo=260, relay_otp=70, warm=80, simswap=230, stealer=210, cookie=90,
+         alternate=90, farm=24, farm_use=9, insider=18, insider_acts=7, accomplice=0.3, carding=45)
+FREQUENT = 0.2         # share of victims drawn by sign-ins; the others by account, so that most have short histories
 
 
 class Thieves:
@@ -94,11 +94,12 @@ class Thieves:
     def knock(self, kind, t, net, cl, dev, acct, ok, cred, keep=None):
         """one sign-in with the habits of the client it imitates; the cookie it ends with"""
         r = self.r
-        ck = keep
-        if dev.web() and r.random() < 0.8:
-            new = None if ck else self.w.token(r, "d")
-            self.say(kind, t - r.lognormvariate(1.8, 0.8), net, cl, None, "login_page", dev=ck, setdev=new)
-            ck = ck or new
+        ck, page = keep, t - r.lognormvariate(1.8, 0.8)
+        for route, p, at in (("home", 0.8, page - r.uniform(1, 10)), ("login_page", 0.8, page)) if dev.web() else ():
+            if r.random() < p:
+                new = None if ck else self.w.token(r, "d")
+                self.say(kind, at, net, cl, None, route, dev=ck, setdev=new)
+                ck = ck or new
         new = None if ck else self.w.token(r, "d")
         self.say(kind, t, net, cl, acct, "login", "POST", 200 if ok else 401, ok or "fail", ck, new, None, None, cred)
         return ck or new
@@ -166,7 +167,7 @@ class Thieves:
         """wrong passwords on purpose, on a real account, while its owner is about: the owner must not pay"""
         r = self.r
         for _ in range(self.n("lockout")):
-            L = r.choice(self.late)
+            L = r.choice(r.choice(self.per))
             t, U = L[0] - r.uniform(300, 5400), L[1]
             if t < T0 + self.lo * DAY:
                 continue
@@ -282,7 +283,7 @@ class Thieves:
             for _ in range(r.randint(N["insider_acts"] // 2, N["insider_acts"] * 2)):
                 day += r.choice([0, 0, 1, 1, 2])
                 t = T0 + day * DAY + r.uniform(9, 19) * 3600
-                U = r.choice(self.late)[1]
+                U = r.choice(w.people)                           # as the honest desk's customers: any account, seldom a busy one
                 if not self.alive(U, t) or day >= self.hi or D.cookie is None:
                     continue
                 net = w.net(shop["ip"], shop["asn"], None, shop["city"])
@@ -318,8 +319,8 @@ class Thieves:
             self.rob("carding", t, net, dev.client(r, t), U["id"], ck, s, au, steps)
 
     def run(self):
-        self.stuffing("stuff_pairs", 0.7, 0.85, 0.036, 0.22)
-        self.stuffing("stuff_fresh", 0.03, 0.45, 0.036, 0.22)
+        self.stuffing("stuff_pairs", 0.7, 0.85, 0.05, 0.22)
+        self.stuffing("stuff_fresh", 0.03, 0.45, 0.04, 0.22)
         self.stuffing("spray", 0.02, 0.98, 0.004, 0.5)
         self.lockouts()
         self.passwords()
