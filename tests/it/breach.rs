@@ -250,6 +250,33 @@ fn no_password_is_in_any_log_decision_or_file() {
     }
 }
 
+#[test]
+fn a_file_that_is_replaced_is_taken_up_without_being_told_and_a_bad_one_is_said() {
+    let upstream = Upstream::shop();
+    let terminal = Terminal::new();
+    for (name, text) in GROUND.iter().chain(&[("journeys.toml", JOURNEYS), ("breach.toml", LAW)]) {
+        let text = text.replace("http://127.0.0.1:1\"", &format!("http://{}\"", upstream.address));
+        terminal.write(&format!("rules/{name}"), &text);
+    }
+    terminal.write("rules/gateway.toml", GATEWAY);
+    let lists = Lists::below(&terminal.path("rules"));
+    lists.passwords(&["hunter2"]);
+    lists.accounts(&[]);
+    let mut weir = terminal.start(&["run"]);
+    let missing = weir.hear("cannot be used: what it would say is unknown");
+    assert!(missing.contains("ERROR") && missing.contains("list=\"pairs\""), "{missing}");
+    weir.hear("in force");
+    lists.pairs(&[("ada", "hunter2")]);
+    let taken = weir.hear("a list of what has leaked is in use");
+    assert!(taken.contains("list=\"pairs\" entries=1"), "{taken}");
+    std::fs::write(lists.0.join("new"), "no list").unwrap();
+    std::fs::rename(lists.0.join("new"), lists.0.join("pairs.weir")).unwrap();
+    let refused = weir.hear("a new list of what has leaked is refused; the one in use stays");
+    assert!(refused.contains("ERROR") && refused.contains("it is not a list made by `weir breach`"), "{refused}");
+    weir.signal("TERM");
+    assert_eq!(weir.end().code, Some(0));
+}
+
 /// Every file below a directory.
 fn files_below(dir: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());

@@ -4,6 +4,7 @@
 //! It is read whole and held to its digest before anybody asks it; every place that it will look at lies inside it. It must never
 //! panic on what a file says.
 
+use std::fmt;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
@@ -18,17 +19,21 @@ use crate::rules::breach::Kind;
 const PIECE: usize = 64 * 1024;
 
 /// The filters of a list: one for each first byte, none where nothing begins so.
-#[derive(Debug)]
 enum Shards {
     Narrow(Vec<Option<BinaryFuse8>>),
     Wide(Vec<Option<BinaryFuse16>>),
 }
 
 /// A list in memory.
-#[derive(Debug)]
 pub struct Filter {
     header: Header,
     shards: Shards,
+}
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Filter").field("header", &self.header).finish_non_exhaustive()
+    }
 }
 
 impl Filter {

@@ -239,6 +239,13 @@ mod tests {
     }
 
     #[test]
+    fn deep_nesting_costs_no_stack() {
+        let deep = |field: &str| format!("{{\"{field}\":{}1{}}}", "[".repeat(30_000), "]".repeat(30_000));
+        assert_eq!(json(&deep("a")), MISSING);
+        assert_eq!(json(&deep("password")), UNCLEAR);
+    }
+
+    #[test]
     fn a_password_that_the_query_could_name_too_is_ambiguous() {
         let headers = typed("application/x-www-form-urlencoded");
         for query in ["password=x", "a=b;password=x", "PASSWORD[]=x", "%70assword"] {
