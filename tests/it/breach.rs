@@ -309,6 +309,19 @@ fn asked(terminal: &Terminal, arguments: &[&str], password: &str) -> Value {
 }
 
 #[test]
+fn every_command_about_lists_says_how_it_is_used() {
+    let terminal = Terminal::new();
+    for command in
+        [&["breach"][..], &["breach", "build"], &["breach", "accounts"], &["breach", "show"], &["breach", "test"]]
+    {
+        let help = terminal.run(&[command, &["--help"]].concat());
+        assert_eq!(help.code, Some(0));
+        assert!(help.out.contains("Examples:\n  weir breach ") && help.out.contains("Exit codes: 0 "), "{}", help.out);
+        assert!(help.out.lines().all(|line| line.chars().count() <= 100), "{}", help.out);
+    }
+}
+
+#[test]
 fn a_list_of_passwords_is_built_from_hashes_ranges_and_plain_words() {
     let terminal = Terminal::new();
     let whole = format!("{}:12\r\n{}:0\r\n{}:3\r\n", sha1("hunter2"), sha1("padding"), sha1("hunter2").to_lowercase());

@@ -16,6 +16,12 @@ use clap::{Args, Subcommand};
 use crate::clock::Moment;
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  weir breach build --hibp pwnedpasswords.txt -o rules/passwords.weir
+  weir breach show rules/passwords.weir
+
+The lists are named in the rules, in [breach].
+Exit codes: 0 done, 1 not, 2 the command line is wrong")]
 pub(super) struct BreachArguments {
     #[command(subcommand)]
     command: BreachCommand,
@@ -44,23 +50,26 @@ Exit codes: 0 the list is whole, 1 it cannot be used, 2 the command line is wron
 const BUILD_EXAMPLES: &str = "\
 Examples:
   weir breach build --hibp pwnedpasswords.txt -o rules/passwords.weir
-  weir breach build --hibp ranges/ --plain our-worst.txt.gz -o rules/passwords.weir --dated 2026-11-01
+  weir breach build --hibp ranges/ --plain worst.txt.gz -o rules/passwords.weir --dated 2026-11-01
   weir breach build --pairs combos.txt --key rules/lists.key -o rules/pairs.weir
   weir breach build --pairs combos.csv --separator , --key rules/lists.key -o rules/pairs.weir
 
---hibp takes whole hashes (SHA1:COUNT), or a directory with a file for each of the 1,048,576 ranges. --plain takes a password a
-line, --pairs a name and a password. Each may be packed (.gz) and may be given more than once. Lines that cannot be read are
-counted and shown by their numbers; in a file of hashes, one ends the command: the download is broken.
-A running Weir takes up a replaced file within seconds. Pairs are hashed under the key, which is made when there is none:
-keep it and the list as you keep secrets.
-Exit codes: 0 the list is made, 1 it is not (what was there before is there still), 2 the command line is wrong";
+--hibp takes whole hashes (SHA1:COUNT), or a directory with a file for each of the 1,048,576
+ranges; --plain a password a line; --pairs a name and a password. Each may be packed (.gz) and may
+be given more than once. Lines that cannot be read are counted and shown by their numbers; in a
+file of hashes one such line ends the command, because the download is broken.
+A running Weir takes up a replaced file within seconds. Pairs are hashed under the key, which is
+made when there is none: keep it and the list as you keep secrets.
+Exit codes: 0 the list is made, 1 it is not (what was there before is there still), 2 the command
+line is wrong";
 
 const ACCOUNTS_EXAMPLES: &str = "\
 Examples:
-  weir breach accounts stolen.txt --breached 2026-10-17 --key rules/lists.key -o rules/accounts.weir
+  weir breach accounts stolen.txt --breached 2026-10-17 --key lists.key -o rules/accounts.weir
 
 One account a line, written as its owner types it at sign-in.
-Exit codes: 0 the list is made, 1 it is not (what was there before is there still), 2 the command line is wrong";
+Exit codes: 0 the list is made, 1 it is not (what was there before is there still), 2 the command
+line is wrong";
 
 const TEST_EXAMPLES: &str = "\
 Examples:
@@ -69,7 +78,8 @@ Examples:
   weir breach test pairs.weir --key lists.key --name ada@shop.example
   weir breach test accounts.weir --key lists.key --name ada@shop.example
 
-A list says yes to everything that is in it, and to a few things that are not: one password in 256, one pair or account in 65,536.
+A list says yes to everything that is in it, and to a few things that are not: one password in
+256, one pair or account in 65,536.
 Exit codes: 0 the list has answered, 1 it cannot be asked, 2 the command line is wrong";
 
 #[derive(Debug, Args)]
