@@ -165,21 +165,6 @@ async fn without_its_lists_weir_starts_and_what_they_would_say_is_unknown_until_
     assert_eq!(leaks(&all), ["pair_leaked -14 (down)", "nothing", "pair_leaked -14 (stale)"]);
 }
 
-#[tokio::test]
-async fn a_client_that_hides_its_password_is_told_from_one_whose_password_is_clean() {
-    let (rig, _lists) = rig();
-    let mut client = rig.client(Protocol::H2);
-    let form = [("content-type", "application/x-www-form-urlencoded")];
-    let body = "email=ada%40shop.example&password=right-and-sold";
-    for path in ["/login", "/login?password=x"] {
-        client.send("POST", path, &form, body).await;
-    }
-    client.send("POST", "/login", &form, &format!("{body}&password=x")).await;
-    let all = because(&rig.stop());
-    assert_eq!(all.len(), 3);
-    assert_eq!(leaks(&all)[0], "pair_leaked -14");
-}
-
 /// Runs the program with everything that it can log, and gives what it said when it has ended.
 fn everything_said(terminal: &Terminal, sign_ins: impl FnOnce(SocketAddr)) -> String {
     let mut child =

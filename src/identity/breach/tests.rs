@@ -292,6 +292,8 @@ fn a_name_and_password_are_weighed_from_the_worst_down() {
     assert_eq!(asked(hidden, Reading::Known("hunter2")), PASSWORD, "who hides the name is known by the password");
     assert_eq!(asked(hidden, Reading::Known("new")), Reading::Unknown(Why::Ambiguous));
     assert_eq!(asked(Reading::Known("ada"), Reading::Unknown(Why::Missing)), Reading::Unknown(Why::Missing));
+    let unread = asked(Reading::Known("ada"), Reading::Unknown(Why::Ambiguous));
+    assert_eq!(unread, Reading::Unknown(Why::Ambiguous), "who hides the password is not told to be clean");
 
     let only = place.law(&[Kind::Pairs]);
     assert_eq!(said(&breach, &only, "bob", "hunter2"), NOTHING);
