@@ -176,12 +176,15 @@ fn apply(
                     record.session = report.session.or(record.session);
                     if memory.report(&report, now) { "applied" } else { "no_room" }
                 }
-                Admitted::Held => {
-                    tracing::error!(
-                        transmitter = &*law.name,
-                        kind = event.kind.word(),
-                        "an event is held back: its transmitter takes from more customers than it may (may_take)"
-                    );
+                Admitted::Held { waiting } => {
+                    if waiting == 1 {
+                        tracing::error!(
+                            transmitter = &*law.name,
+                            kind = event.kind.word(),
+                            "events are held back: their transmitter takes from more customers than it may (may_take); raise \
+                             it to let them through, or remove the transmitter to drop them"
+                        );
+                    }
                     "held"
                 }
             },

@@ -42,7 +42,8 @@ pub fn notice(gate: &Gate, context: &Context<'_>, asked: Asked, reader: Reader) 
     let back = if context.safe { sent(context) } else { context.referer.as_deref().unwrap_or("/") };
     let page = rules.step_up.as_ref().map(|step_up| page(gate, context, &step_up.page, back, !context.safe));
     let exit = Exit::StepUp { url: page.clone(), acr_values: acr_values.clone(), max_age };
-    let challenge = challenge(&context.authority.host, &acr_values, max_age);
+    let scheme = if context.token.is_some_and(|token| token.proved) { "DPoP" } else { "Bearer" };
+    let challenge = challenge(scheme, &context.authority.host, &acr_values, max_age);
     let looping = gate.shared.memory.loops.is_looping(context.loop_key(gate), context.now);
     context.prepared.meters().step_up(if looping { "looping" } else { "asked" });
     let fixed = context.journey.map(|journey| rules.journey(journey).step_up_status);
@@ -60,10 +61,10 @@ pub fn notice(gate: &Gate, context: &Context<'_>, asked: Asked, reader: Reader) 
     notice
 }
 
-/// RFC 9470, section 3: the challenge on RFC 6750's scheme.
-fn challenge(realm: &str, acr_values: &str, max_age: Option<u64>) -> String {
+/// RFC 9470, section 3: the challenge on RFC 6750's scheme, or on RFC 9449's for who came in that.
+fn challenge(scheme: &str, realm: &str, acr_values: &str, max_age: Option<u64>) -> String {
     let mut text = format!(
-        "Bearer realm=\"{}\", error=\"insufficient_user_authentication\", error_description=\"Please confirm it is you\", acr_values=\"{}\"",
+        "{scheme} realm=\"{}\", error=\"insufficient_user_authentication\", error_description=\"Please confirm it is you\", acr_values=\"{}\"",
         quoted(realm),
         quoted(acr_values)
     );

@@ -77,8 +77,11 @@ pub struct Standing {
 pub enum Admitted {
     /// It is applied.
     Now,
-    /// It is held back.
-    Held,
+    /// It is held back, with this many others.
+    Held {
+        /// How many wait, itself included.
+        waiting: usize,
+    },
 }
 
 /// Everybody who reports.
@@ -153,7 +156,7 @@ impl Transmitters {
             return Admitted::Now;
         }
         state.held.push_back(report);
-        Admitted::Held
+        Admitted::Held { waiting: state.held.len() }
     }
 
     /// A held report whose time has come.
@@ -250,10 +253,15 @@ mod tests {
             assert_eq!(admit(account, Reported::SessionsRevoked), Admitted::Now);
         }
         for account in 3..6 {
-            assert_eq!(admit(account, Reported::SessionsRevoked), Admitted::Held);
+            let waiting = account as usize - 2;
+            assert_eq!(admit(account, Reported::SessionsRevoked), Admitted::Held { waiting });
         }
         assert_eq!(admit(9, Reported::Enabled), Admitted::Now, "what gives back does not wait");
-        assert_eq!(admit(4, Reported::CredentialChanged), Admitted::Held, "but never before what it follows");
+        assert_eq!(
+            admit(4, Reported::CredentialChanged),
+            Admitted::Held { waiting: 4 },
+            "but never before what it follows"
+        );
         assert_eq!(transmitters.release(&law, NOON), None);
         let later = NOON.plus(Duration::from_secs(20));
         assert_eq!(transmitters.release(&law, later), Some(about(3, Reported::SessionsRevoked)));

@@ -17,8 +17,11 @@ use weir::clock::{Clock, Moment};
 use weir::confidence::{Reading, Why};
 use weir::identity::dpop::Asked;
 use weir::identity::keys::{Keys, keep};
+use weir::identity::security_event::Unverified;
 use weir::identity::token::{Bearer, Tokens};
+use weir::rules::limits::Rate;
 use weir::rules::ruleset::{JwksSource, JwtSource};
+use weir::rules::shared_signals::{SubjectFormat, Transmitter};
 use weir::subject::Names;
 
 use crate::law::law;
@@ -412,5 +415,90 @@ proptest! {
         let raw = format!("{}.{}.x", B64.encode(&bytes), B64.encode(&bytes));
         assert!(!matches!(tokens.read(&carrying(&raw), &PLAIN, NOW), Bearer::Valid(_)));
         let _ = keys.install(&bytes, NOW);
+    }
+}
+
+/// Any JSON of a few levels.
+fn any_json() -> impl Strategy<Value = Value> {
+    let words = prop::sample::select(vec![
+        "format",
+        "complex",
+        "user",
+        "session",
+        "opaque",
+        "id",
+        "email",
+        "iss_sub",
+        "aliases",
+        "identifiers",
+        "subject",
+        "event_timestamp",
+        "current_level",
+        "HIGH",
+        "principal",
+        "ada@shop.example",
+        "",
+    ]);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        words.clone().prop_map(Value::from),
+        ".{0,20}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 24, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((words.clone(), inner), 0..5)
+                .prop_map(|pairs| pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_security_event_panics(
+        payload in any_json(),
+        subject in any_json(),
+        kind in prop::sample::select(vec![
+            "caep/event-type/session-revoked", "caep/event-type/risk-level-change", "risc/event-type/identifier-recycled",
+            "caep/event-type/credential-change", "ssf/event-type/verification", "x",
+        ]),
+        toe in any::<u64>(),
+        raw in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let _refused = Unverified::read(&raw);
+        let issuer = Issuer::ed25519("a");
+        let keys = Keys::default();
+        keys.install(&issuer.document(), NOW).unwrap();
+        let mut claims = json!({
+            "iss": "https://id.example", "aud": "weir", "iat": NOW.unix_seconds(), "jti": "1", "toe": toe, "sub_id": subject,
+        });
+        claims["events"] = json!({ format!("https://schemas.openid.net/secevent/{kind}"): payload });
+        let token = issuer.token_with(&json!({"alg": "EdDSA", "typ": "secevent+jwt", "kid": "a"}), &claims);
+        let read = Unverified::read(token.as_bytes()).unwrap();
+        if let Ok(event) = read.verify(&transmitter(), &keys, &names(), NOW) {
+            prop_assert!(event.events.iter().filter_map(|event| event.report).all(|report| report.at <= NOW));
+        }
+    }
+}
+
+/// Who sends events here.
+fn transmitter() -> Transmitter {
+    Transmitter {
+        name: "idp".into(),
+        issuer: "https://id.example".into(),
+        jwks: JwksSource::Url("unused".into()),
+        audience: vec!["weir".into()],
+        hosts: Vec::new(),
+        path: "/events".into(),
+        token: None,
+        accounts: vec![SubjectFormat::Email, SubjectFormat::IssuerAndSubject],
+        max_age: Duration::from_secs(86_400),
+        expected_every: None,
+        may_take: Rate { count: std::num::NonZeroU32::MIN, per: Duration::from_secs(60) },
     }
 }

@@ -10,6 +10,7 @@ use crate::identity::Issuer;
 use crate::support::client::{Answer, BOTH, Client, Connection, Protocol, whole};
 use crate::support::upstream::Upstream;
 use crate::support::{GROUND, NOON, Rig};
+use crate::upgrades;
 
 const JOURNEYS: &str = r#"
 [journeys.login]
@@ -58,12 +59,13 @@ impl Listening {
 
     async fn with(more: &str, files: &[(&str, &str)]) -> Self {
         let issuer = Issuer::p256("a");
-        let keys = String::from_utf8(issuer.document()).unwrap();
-        let law = format!(
-            "[shared_signals.idp]\nissuer = \"https://id.example\"\njwks = \"file:idp.json\"\naudience = \"weir\"\n{more}\n"
-        );
+        let (keys, law) = (String::from_utf8(issuer.document()).unwrap(), law(more));
         let all: Vec<_> = files.iter().copied().chain([("shared_signals.toml", &*law), ("idp.json", &*keys)]).collect();
         let rig = Rig::start(JOURNEYS, Upstream::shop(), &all, |_| {});
+        Self::over(rig, issuer).await
+    }
+
+    async fn over(rig: Rig, issuer: Issuer) -> Self {
         let client = rig.client(Protocol::H1);
         let mut listening = Self { rig, issuer, client, serial: 0, elapsed: Duration::ZERO };
         // Keys come in the background. What asks is a replay after the first time, and so changes nothing.
@@ -97,6 +99,13 @@ impl Listening {
     fn metric(&self, line: &str) -> bool {
         self.rig.weir().telemetry.text().lines().any(|known| known == line)
     }
+}
+
+/// What makes Weir listen to the issuer.
+fn law(more: &str) -> String {
+    format!(
+        "[shared_signals.idp]\nissuer = \"https://id.example\"\njwks = \"file:idp.json\"\naudience = \"weir\"\n{more}\n"
+    )
 }
 
 fn claims(id: &str, events: Value, subject: Option<Value>) -> Value {
@@ -336,11 +345,6 @@ async fn what_is_not_an_event_from_who_it_says_is_refused_with_the_right_word() 
     assert_eq!(ada.balance().await, StatusCode::OK, "none of them changed anything");
 
     // With a token of its own, a transmitter must show it, and it opens nothing to another.
-    let law = |more: &str| {
-        format!(
-            "[shared_signals.idp]\nissuer = \"https://id.example\"\njwks = \"file:idp.json\"\naudience = \"weir\"\n{more}\n"
-        )
-    };
     idp.rig.save("shared_signals.toml", &law(&secret));
     let own_door = "[shared_signals.mail]\nissuer = \"https://mail.example\"\njwks = \"file:other.json\"\naudience = \"weir\"\ntoken_sha256 = \"";
     idp.rig.save("other.toml", &format!("{own_door}{}\"\n", digest("mail only")));
@@ -488,8 +492,7 @@ async fn a_silent_transmitter_is_noticed() {
 #[tokio::test]
 async fn events_are_taken_on_their_own_host_alone() {
     let mut idp = Listening::start("").await;
-    let law = "[shared_signals.idp]\nissuer = \"https://id.example\"\njwks = \"file:idp.json\"\naudience = \"weir\"\nhosts = [\"events.example\"]\n";
-    idp.rig.save("shared_signals.toml", law);
+    idp.rig.save("shared_signals.toml", &law("hosts = [\"events.example\"]"));
     let mut ada = Customer::sign_in(&idp.rig, Protocol::H1, "ada@shop.example").await;
     let token =
         idp.token(&claims("h", json!({ format!("{CAEP}session-revoked"): {} }), Some(email("ada@shop.example"))));
@@ -557,4 +560,28 @@ async fn tokens_end_with_their_session_and_with_all_of_their_account() {
         let anew = token(&idp, "s4", now + 4, now + 4);
         assert_eq!(bearing(&mut client, "GET", "/balance", &anew).await.status, StatusCode::OK);
     }
+}
+
+#[tokio::test]
+async fn a_tunnel_ends_with_its_session_wherever_that_was_revoked() {
+    let issuer = Issuer::p256("a");
+    let (keys, law) = (String::from_utf8(issuer.document()).unwrap(), law(""));
+    let (rig, live) = upgrades::rig(&[("shared_signals.toml", &law), ("idp.json", &keys)]).await;
+    let mut idp = Listening::over(rig, issuer).await;
+    let mut customer = idp.rig.client(Protocol::H1);
+    assert_eq!(sign_in(&mut customer, "ann@example.com").await.status, StatusCode::SEE_OTHER);
+    let mut sockets = Vec::new();
+    for client in upgrades::ways(&idp.rig) {
+        sockets.push(upgrades::open(&client, "/chat", "sid=s-1").await.unwrap().1);
+    }
+    let mut other = upgrades::open(&idp.rig.clear_client(), "/chat", "sid=another").await.unwrap().1;
+    for socket in sockets.iter_mut().chain([&mut other]) {
+        upgrades::echoes(socket, "hello").await;
+    }
+    idp.tell(&format!("{CAEP}session-revoked"), email("ann@example.com"), json!({})).await;
+    for socket in &mut sockets {
+        upgrades::is_over(socket).await;
+    }
+    live.ended(3).await;
+    upgrades::echoes(&mut other, "still here").await;
 }

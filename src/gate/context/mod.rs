@@ -273,7 +273,9 @@ impl<'a> Context<'a> {
                     Bearer::Unbound(unbound) => return Err(Fault::Unbound(unbound)),
                     Bearer::Valid(claims) => {
                         let (session, account) = (claims.session, claims.account);
-                        let token = TokenFacts { session, account, issued: claims.issued, began: claims.began() };
+                        let proved = claims.bound.is_some_and(|bound| bound.is_to_a_key());
+                        let (issued, began) = (claims.issued, claims.began());
+                        let token = TokenFacts { session, account, issued, began, proved };
                         if gate.shared.memory.is_token_over(&token) {
                             self.over = true;
                             return match (self.journey, self.stage) {
