@@ -98,6 +98,7 @@ impl Keeper {
                 }
             }
         }
+        self.memory.loaded();
         self.telemetry.gauges.checkpoints_refused.set(refused);
     }
 

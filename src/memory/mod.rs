@@ -106,7 +106,7 @@ pub struct Memory {
     pub ended: Ended,
     /// Those who report from outside.
     pub transmitters: Transmitters,
-    /// Something was reported of some account, ever. To be set where accounts are loaded from elsewhere.
+    /// Something was reported of some account, ever.
     pub reported: AtomicBool,
 }
 

@@ -37,6 +37,14 @@ impl Memory {
         kept.is_some()
     }
 
+    /// Tables were filled from elsewhere: what they report counts from now on. Looks at every account: for the start.
+    pub fn loaded(&self) {
+        self.ended.loaded();
+        let mut any = false;
+        self.accounts.for_each(|_, history| any |= !history.reports.is_empty());
+        self.reported.fetch_or(any, std::sync::atomic::Ordering::AcqRel);
+    }
+
     /// Applies what was held back of this transmitter and may pass by now; how many.
     pub fn let_through(&self, law: &Transmitter, now: Moment) -> usize {
         let mut through = 0;

@@ -273,8 +273,8 @@ impl Memory {
             help,
             strangers,
             ended,
-            // Of events, by the identifiers that their transmitters gave them; and a switch.
-            transmitters: _,
+            transmitters,
+            // A switch, which tells nothing of anybody.
             reported: _,
             // A device's last page, for half an hour; and everybody together, which is nobody.
             pages: _,
@@ -317,6 +317,7 @@ impl Memory {
         all.extend(handoffs.stores());
         all.extend([loops.store(), throttles.store(), help.of_help(), strangers.of_strangers()]);
         all.extend(allowances.stores());
+        all.extend(transmitters.stores());
         all
     }
 }

@@ -5,13 +5,23 @@
 //! ten thousand reports of one transmitter are held back (the loser is the newest, which its transmitter sends again).
 
 use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::checkpoint::{Flaw, Kept};
+use super::retention::Retention;
+use super::stores::{About, Lasting, Store};
 use super::table::{Table, Worth};
 use crate::clock::Moment;
 use crate::judge::history::Report;
 use crate::rules::shared_signals::{REMEMBERED, Transmitter};
+use crate::subject::Account;
 
 /// Events that were taken and are remembered, of all transmitters.
 const TAKEN: usize = 262_144;
@@ -22,13 +32,43 @@ const AT_ONCE: usize = 64;
 /// Transmitters that are remembered; the law names at most 16 at a time. The loser is any whose law is gone.
 const KNOWN: usize = 64;
 
+const EVENTS: About = About {
+    name: "events",
+    whom: "one security event that was taken",
+    holds: "the second in which it was taken",
+    key: "keyed hash of its transmitter and identifier",
+    purpose: "to take no event twice",
+    kept: "7d, as long as an event may be old",
+    erased: "not by account: it does not say whom the event was about",
+    on_disk: true,
+};
+
+const HELD_BACK: About = About {
+    name: "events_held",
+    whom: "one account or session",
+    holds: "what was reported of it and when it happened, until it is applied",
+    key: "none: they wait in the order in which they came",
+    purpose: "to let no transmitter take from more customers than it may",
+    kept: "until its transmitter may take more, and at most as long as the process runs",
+    erased: "weir erase",
+    on_disk: false,
+};
+
 /// When an event was taken.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct TakenAt(u32);
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct TakenAt {
+    at: u32,
+}
+
+impl Kept for TakenAt {
+    fn idle(&self, now: Moment) -> Duration {
+        Duration::from_secs(u64::from(second(now).saturating_sub(self.at)))
+    }
+}
 
 impl Worth for TakenAt {
     fn worth(&self, now: Moment) -> u8 {
-        u8::from(u64::from(second(now).saturating_sub(self.0)) <= REMEMBERED.as_secs())
+        u8::from(self.idle(now) <= REMEMBERED)
     }
 }
 
@@ -128,9 +168,9 @@ impl Transmitters {
         let state = state(&mut states, law, now);
         // A replay must not make a silent transmitter look alive: the event's own time counts.
         state.heard = state.heard.max(Some(issued.min(now)));
-        let fresh = self.taken.update(key, now, |taken| match taken.0 {
+        let fresh = self.taken.update(key, now, |taken| match taken.at {
             0 => {
-                taken.0 = second(now).max(1);
+                taken.at = second(now).max(1);
                 true
             }
             _ => false,
@@ -200,6 +240,12 @@ impl Transmitters {
         self.silent.store(silent, Ordering::Release);
     }
 
+    /// The stores that it is.
+    pub(super) fn stores(&self) -> [Box<dyn Store + '_>; 2] {
+        let events = Lasting { about: &EVENTS, table: &self.taken, keep: |_| REMEMBERED, of: |_, _, _| false };
+        [Box::new(events), Box::new(HeldBack(self))]
+    }
+
     fn states(&self) -> MutexGuard<'_, HashMap<Arc<str>, State>> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -212,10 +258,54 @@ fn state<'s>(states: &'s mut HashMap<Arc<str>, State>, law: &Transmitter, now: M
     states.entry(law.name.clone()).or_insert_with(|| State { since: now, ..State::default() })
 }
 
+/// What is held back, as a store.
+struct HeldBack<'t>(&'t Transmitters);
+
+impl Store for HeldBack<'_> {
+    fn about(&self) -> &'static About {
+        &HELD_BACK
+    }
+
+    fn len(&self) -> usize {
+        self.0.states().values().map(|state| state.held.len()).sum()
+    }
+
+    fn access(&self, account: Account, _: Moment) -> Vec<Value> {
+        let states = self.0.states();
+        let held = states.values().flat_map(|state| &state.held).filter(|report| report.account == Some(account));
+        held.map(|report| json!({ "happened": report.at, "reported": format!("{:?}", report.reported) })).collect()
+    }
+
+    fn erase(&self, account: Account) -> usize {
+        let mut gone = 0;
+        for state in self.0.states().values_mut() {
+            let before = state.held.len();
+            state.held.retain(|report| report.account != Some(account));
+            gone += before - state.held.len();
+        }
+        gone
+    }
+
+    fn sweep(&self, _: &Retention, _: Moment) -> usize {
+        0
+    }
+
+    fn changes(&self) -> Option<u64> {
+        None
+    }
+
+    fn save(&self, _: &Path, _: u64) -> io::Result<u64> {
+        Ok(0)
+    }
+
+    fn load(&self, _: &Path, _: u64, _: &Retention, _: Moment) -> Result<Option<u64>, Flaw> {
+        Ok(None)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
-    use std::time::Duration;
 
     use super::*;
     use crate::judge::history::Reported;
