@@ -33,10 +33,13 @@ const LARGEST: usize = 64 * 1024;
 /// Whether this request brings a security event: a POST to the path of a transmitter, on one of its hosts. Of any other request
 /// it costs a look at the method.
 pub fn are_brought(prepared: &Prepared, peer: &Peer, head: &request::Parts) -> bool {
-    let transmitters = &prepared.rules().transmitters;
+    let (transmitters, sites) = (&prepared.rules().transmitters, &prepared.rules().sites);
     head.method == Method::POST
         && transmitters.listen_at(head.uri.path())
-        && peer.host(head).is_ok_and(|host| transmitters.at(&host.host, head.uri.path()).next().is_some())
+        && peer.host(head).is_ok_and(|host| {
+            let mut here = transmitters.at(&host.host, head.uri.path());
+            here.any(|one| !one.hosts.is_empty() || sites.find(&host.host).is_some())
+        })
 }
 
 /// Why an event was not taken.

@@ -492,6 +492,9 @@ async fn a_silent_transmitter_is_noticed() {
 #[tokio::test]
 async fn events_are_taken_on_their_own_host_alone() {
     let mut idp = Listening::start("").await;
+    let elsewhere = [("content-type", "application/secevent+jwt"), ("host", "unknown.example")];
+    let nobody = idp.client.send("POST", PATH, &elsewhere, "x").await;
+    assert_eq!(nobody.status, StatusCode::MISDIRECTED_REQUEST, "without hosts, those that are served");
     idp.rig.save("shared_signals.toml", &law("hosts = [\"events.example\"]"));
     let mut ada = Customer::sign_in(&idp.rig, Protocol::H1, "ada@shop.example").await;
     let token =
@@ -584,4 +587,36 @@ async fn a_tunnel_ends_with_its_session_wherever_that_was_revoked() {
     }
     live.ended(3).await;
     upgrades::echoes(&mut other, "still here").await;
+}
+
+#[tokio::test]
+async fn what_was_revoked_stays_so_over_a_restart_and_no_event_is_taken_again() {
+    let data = tempfile::tempdir().unwrap();
+    let issuer = Issuer::p256("a");
+    let (keys, law) = (String::from_utf8(issuer.document()).unwrap(), law(""));
+    let start = || {
+        let files = [("shared_signals.toml", &*law), ("idp.json", &*keys)];
+        Rig::start(JOURNEYS, Upstream::shop(), &files, |options| options.data = Some(data.path().join("data")))
+    };
+    let mut idp = Listening::over(start(), issuer).await;
+    let mut customers = Vec::new();
+    for name in ["ada@shop.example", "eve@shop.example", "ann@shop.example"] {
+        customers.push(Customer::sign_in(&idp.rig, Protocol::H1, name).await.client.cookies);
+    }
+    let sid = |cookies: &[(String, String)]| cookies.iter().find(|(name, _)| name == "sid").unwrap().1.clone();
+    let revoked = format!("{CAEP}session-revoked");
+    idp.tell(&revoked, email("ada@shop.example"), json!({})).await;
+    idp.tell(&revoked, json!({"format": "opaque", "id": sid(&customers[1])}), json!({})).await;
+    let Listening { rig, issuer, .. } = idp;
+    rig.stop();
+
+    let idp = Listening::over(start(), issuer).await;
+    assert!(idp.metric("weir_events_total{transmitter=\"idp\",outcome=\"replayed\"} 1"), "it was taken before");
+    let mut served = Vec::new();
+    for cookies in customers {
+        let mut client = idp.rig.client(Protocol::H2);
+        client.cookies = cookies;
+        served.push(client.get("/balance").await.status);
+    }
+    assert_eq!(served, [StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED, StatusCode::OK]);
 }
