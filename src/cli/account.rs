@@ -41,11 +41,11 @@ pub struct AccessArguments {
   weir erase ann@example.com --reason \"request 2214\"
   echo ann@example.com | weir erase - --reason \"request 2214\"
 
-It reaches every store, in memory and in the data directory, before it answers. Decision logs that
-were written to a file hold hashes only and end with that file. A customer who comes back afterwards
-is a stranger.
-Exit codes: 0 erased, from the disk too; 1 it was not, or not from the disk yet; 2 the command line
-is wrong")]
+It reaches every store, in memory and in the data directory, before it answers. Decision logs
+that were written to a file hold hashes only and end with that file. A customer who comes back
+afterwards is a stranger.
+Exit codes: 0 erased, from the disk too; 1 it was not, or not from the disk yet; 2 the command
+line is wrong")]
 pub struct EraseArguments {
     /// The account's name, as its owner types it; - reads it from standard input
     #[arg(value_name = "ACCOUNT")]
@@ -125,6 +125,7 @@ fn held(document: &Value) -> String {
     }
     let devices = document["devices_of_this_account_alone"].as_array().map_or(0, Vec::len);
     let _ = writeln!(out, "\nDevices that no other account uses: {devices}");
+    let _ = writeln!(out, "Limits that it has used: {}", document["limits"]);
     let _ = writeln!(out, "Among the latest decisions: {}", document["latest_decisions"]);
     out
 }
@@ -176,6 +177,7 @@ fn erased(document: &Value) -> String {
         let _ = writeln!(out, "  {store:<18} {count}");
     }
     let _ = writeln!(out, "  {:<18} {}", "its own devices", erased["devices"]);
+    let _ = writeln!(out, "  {:<18} {}", "limits", erased["limits"]);
     let _ = writeln!(out, "  {:<18} {}", "latest decisions", erased["decisions"]);
     out += match erased["on_disk"] == json!(true) {
         true => "The data directory is without it too.\n",

@@ -35,10 +35,10 @@ enum What {
 #[command(after_help = "Examples:
   weir import history sign-ins.csv --dry-run
   weir import history sign-ins.csv
-  weir import history sign-ins.csv --skip-bad       # leave bad lines out instead of refusing the file
+  weir import history sign-ins.csv --skip-bad   # leave bad lines out, do not refuse the file
 
 The first line names the columns, in any order: account and last_seen, and if known network (an
-address), agent (a User-Agent) and count. last_seen is a time like 2026-11-02T12:00:00Z, a date, or
+address) and count; agent is left out. last_seen is a time like 2026-11-02T12:00:00Z, a date, or
 seconds since 1970.
   account,network,agent,last_seen,count
   ann@example.com,203.0.113.7,\"Mozilla/5.0 (X11; Linux x86_64) ...\",2026-10-30T18:05:00Z,41
@@ -179,7 +179,6 @@ struct Columns {
     account: usize,
     last_seen: usize,
     network: Option<usize>,
-    agent: Option<usize>,
     count: Option<usize>,
     width: usize,
 }
@@ -191,7 +190,7 @@ impl Rows {
         let open = File::open(file).with_context(|| format!("opening {}", file.display()))?;
         let mut rows = Self {
             lines: BufReader::new(open),
-            columns: Columns { account: 0, last_seen: 0, network: None, agent: None, count: None, width: 0 },
+            columns: Columns { account: 0, last_seen: 0, network: None, count: None, width: 0 },
             number: 0,
         };
         let Some(first) = rows.line()? else { bail!("{} is empty", file.display()) };
@@ -206,14 +205,7 @@ impl Rows {
         }) {
             bail!("the column {other:?} means nothing here; there are account, last_seen, network, agent and count");
         }
-        rows.columns = Columns {
-            account,
-            last_seen,
-            network: at("network"),
-            agent: at("agent"),
-            count: at("count"),
-            width: head.len(),
-        };
+        rows.columns = Columns { account, last_seen, network: at("network"), count: at("count"), width: head.len() };
         Ok(rows)
     }
 
@@ -254,9 +246,6 @@ impl Rows {
         if let Some(address) = known(columns.network) {
             let address: IpAddr = address.parse().map_err(|_| format!("{address:?} is no address"))?;
             row["network"] = json!(address);
-        }
-        if let Some(agent) = known(columns.agent) {
-            row["agent"] = json!(agent);
         }
         if let Some(count) = known(columns.count) {
             let whole: u64 = count.parse().map_err(|_| format!("{count:?} is no count"))?;

@@ -15,6 +15,7 @@ use crate::clock::Moment;
 use crate::confidence::Confidence;
 use crate::identity::token::Tokens;
 use crate::memory::Limiter;
+use crate::memory::limits::salt;
 use crate::rules::client::Class;
 use crate::rules::in_force::InForce;
 use crate::rules::limits::Limit;
@@ -138,7 +139,7 @@ impl Limiting {
         let cell = |outcome| shared.telemetry.limits.cell(worker, [&*limit.name, outcome]);
         Self {
             limiter: Limiter::new(limit, &shared.memory.allowances),
-            salt: shared.names.key(&[b"limit", limit.key.word().as_bytes(), limit.name.as_bytes()]),
+            salt: salt(&shared.names, limit),
             passed: cell("passed"),
             limited: cell("limited"),
             shadow: cell("shadow"),

@@ -54,10 +54,21 @@ pub struct Erased {
     pub stores: BTreeMap<&'static str, usize>,
     /// Devices that no other account is known to use.
     pub devices: usize,
+    /// What it had used of limits.
+    pub limits: usize,
     /// Lines of the latest decisions.
     pub decisions: usize,
     /// Whether the files in the data directory are without it already.
     pub on_disk: bool,
+}
+
+/// What holds something about accounts beside the stores.
+#[derive(Debug, Clone, Default)]
+pub struct Beyond {
+    /// The latest decision lines.
+    pub recent: Recent,
+    /// The salts of the limits in force.
+    pub salts: Vec<u64>,
 }
 
 impl Keeper {
@@ -122,7 +133,10 @@ impl Keeper {
                 continue;
             }
             match store.save(&self.dir, self.key) {
-                Ok(_) => drop(state.written.insert(name, changes)),
+                Ok(entries) => {
+                    tracing::debug!("checkpoint of {entries} {name}");
+                    state.written.insert(name, changes);
+                }
                 Err(error) => outcome = outcome.and(Err(error)),
             }
         }
@@ -145,10 +159,9 @@ impl Keeper {
         self.memory.stores().iter().map(|store| store.sweep(&self.retention, now)).sum()
     }
 
-    /// What is held about an account, store by store, with the seconds for which it will be kept where nothing is added.
-    pub fn access(&self, account: Account, recent: &Recent) -> Value {
+    /// What is held about an account, store by store.
+    pub fn access(&self, account: Account, beyond: &Beyond) -> Value {
         let now = self.clock.now();
-        let history = self.memory.accounts.read(account.bits());
         let mut held: Vec<Value> = Vec::new();
         for store in self.memory.stores() {
             let entries = store.access(account, now);
@@ -156,20 +169,20 @@ impl Keeper {
                 held.push(json!({ "store": store.about(), "entries": entries }));
             }
         }
-        let devices: Vec<String> = self.devices(account, history.as_ref()).iter().map(ToString::to_string).collect();
+        let (known, alone) = self.devices(account);
         json!({
             "account": account,
-            "as_of": now,
+            "as_of": stores::readable("at", json!(now)),
             "held": held,
-            "devices_of_this_account_alone": devices,
-            "latest_decisions": recent.count(&stores::mentions(account)),
+            "devices_of_this_account_alone": alone,
+            "limits": self.memory.allowances.held(account, &known, &beyond.salts),
+            "latest_decisions": beyond.recent.count(&stores::mentions(account)),
         })
     }
 
     /// Erases an account from every store and at once from the disk.
-    pub fn erase(&self, account: Account, recent: &Recent) -> Erased {
-        let history = self.memory.accounts.read(account.bits());
-        let devices = self.devices(account, history.as_ref());
+    pub fn erase(&self, account: Account, beyond: &Beyond) -> Erased {
+        let (known, alone) = self.devices(account);
         let mut erased = BTreeMap::new();
         for store in self.memory.stores() {
             let gone = store.erase(account);
@@ -177,35 +190,33 @@ impl Keeper {
                 erased.insert(store.about().name, gone);
             }
         }
-        let alone = devices.iter().filter(|device| self.memory.devices.remove(device.bits()).is_some()).count();
-        let limits = self.memory.allowances.forget(account, &devices);
-        if limits > 0 {
-            *erased.entry("limits_accounts").or_default() += limits;
-        }
-        let decisions = recent.forget(&stores::mentions(account));
+        let devices = alone.iter().filter(|device| self.memory.devices.remove(device.bits()).is_some()).count();
+        let limits = self.memory.allowances.forget(account, &known, &beyond.salts);
+        let decisions = beyond.recent.forget(&stores::mentions(account));
         // Written even where nothing was in memory: an older file may still hold what has been evicted since.
         self.state.lock().unwrap_or_else(PoisonError::into_inner).written.clear();
-        Erased { stores: erased, devices: alone, decisions, on_disk: self.keep().is_ok() }
+        Erased { stores: erased, devices, limits, decisions, on_disk: self.keep().is_ok() }
     }
 
-    /// Devices on which somebody came in, that this account knows and no other does.
-    fn devices(&self, account: Account, history: Option<&AccountHistory>) -> Vec<Device> {
+    /// Devices on which somebody came in and that this account knows, and those of them that no other account does.
+    fn devices(&self, account: Account) -> (Vec<Device>, Vec<Device>) {
         let knows = |history: &AccountHistory, device: Device| !matches!(history.standing(device), Standing::New);
-        let Some(history) = history else { return Vec::new() };
-        let mut devices = Vec::new();
+        let Some(history) = self.memory.accounts.read(account.bits()) else { return (Vec::new(), Vec::new()) };
+        let mut known = Vec::new();
         self.memory.devices.for_each(|key, _| {
             let device = Device::from_bits(key);
-            if knows(history, device) {
-                devices.push(device);
+            if knows(&history, device) && !known.contains(&device) {
+                known.push(device);
             }
         });
-        if !devices.is_empty() {
+        let mut alone = known.clone();
+        if !alone.is_empty() {
             self.memory.accounts.for_each(|key, other| {
                 if key != account.bits() {
-                    devices.retain(|device| !knows(other, *device));
+                    alone.retain(|device| !knows(other, *device));
                 }
             });
         }
-        devices
+        (known, alone)
     }
 }

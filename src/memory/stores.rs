@@ -146,13 +146,12 @@ impl<V: Copy + Default + Worth> Store for Passing<'_, V> {
         self.table.len()
     }
 
-    fn access(&self, account: Account, _: Moment) -> Vec<Value> {
-        let key = account.bits();
-        self.table.look(key, |_| json!({ "key": format!("{key:016x}") })).into_iter().collect()
+    fn access(&self, _: Account, _: Moment) -> Vec<Value> {
+        Vec::new()
     }
 
-    fn erase(&self, account: Account) -> usize {
-        usize::from(self.table.remove(account.bits()).is_some())
+    fn erase(&self, _: Account) -> usize {
+        0
     }
 
     fn sweep(&self, _: &Retention, now: Moment) -> usize {
@@ -323,7 +322,7 @@ impl Memory {
 }
 
 /// What a decision line says where it is about this account.
-pub(super) fn mentions(account: Account) -> String {
+pub fn mentions(account: Account) -> String {
     format!("\"account\":\"{account}\"")
 }
 
@@ -345,6 +344,7 @@ pub(super) fn readable(name: &str, value: Value) -> Value {
         "entered",
         "day",
     ];
+    const HASHED: [&str; 7] = ["account", "device", "network", "session", "level", "journey", "help"];
     match value {
         Value::Object(fields) => fields
             .into_iter()
@@ -354,13 +354,14 @@ pub(super) fn readable(name: &str, value: Value) -> Value {
             })
             .collect(),
         Value::Array(items) => items.into_iter().map(|item| readable(name, item)).collect(),
-        Value::Number(number) => match number.as_u64() {
-            Some(bits) if bits > 1 << 53 => json!(format!("{bits:016x}")),
-            Some(written) if name.split('_').any(|word| DATED.contains(&word)) => {
-                date(written).unwrap_or(json!(number))
+        Value::Number(number) => {
+            let says = |words: &[&str]| name.split('_').any(|word| words.contains(&word));
+            match number.as_u64() {
+                Some(written) if says(&DATED) && date(written).is_some() => date(written).unwrap_or_default(),
+                Some(bits) if bits > 1 << 53 || (says(&HASHED) && !says(&DATED)) => json!(format!("{bits:016x}")),
+                _ => Value::Number(number),
             }
-            _ => Value::Number(number),
-        },
+        }
         other => other,
     }
 }

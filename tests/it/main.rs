@@ -39,6 +39,7 @@ mod rules;
 mod shared_signals;
 mod shop;
 mod sign_in;
+mod state;
 mod streams;
 mod support;
 mod swaps;

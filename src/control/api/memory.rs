@@ -2,6 +2,8 @@
 //!
 //! Its name comes in a body, never in a path, is hashed at once and goes no further: the record has the hash.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -17,9 +19,14 @@ use crate::clock::Moment;
 use crate::control::who::Who;
 use crate::judge::history::Imported;
 use crate::judge::seen::Whereabouts;
+use crate::memory::keeper::Beyond;
+use crate::memory::limits::salt;
+use crate::memory::stores::mentions;
 
 /// Characters of the longest name.
 const NAME: usize = 320;
+/// After so long, lines that workers still held have reached the latest ones.
+const LATE: Duration = Duration::from_millis(250);
 /// Rows that come together.
 const ROWS: usize = 2_000;
 
@@ -46,6 +53,13 @@ fn named(account: &str) -> Result<(), Problem> {
     Ok(())
 }
 
+/// What the keeper is told of other rooms.
+fn beyond(control: &Control) -> Beyond {
+    let in_force = control.law.in_force().load();
+    let salts = in_force.rules.limits.all().iter().map(|limit| salt(&control.names, limit)).collect();
+    Beyond { recent: control.recent.clone(), salts }
+}
+
 /// What is held about an account.
 pub(super) async fn access(
     State(control): State<Control>,
@@ -54,8 +68,8 @@ pub(super) async fn access(
 ) -> Result<Response, Problem> {
     let asked = Asked::from(&body)?;
     let account = control.names.account(&asked.account);
-    let (keeper, recent) = (control.keeper.clone(), control.recent.clone());
-    let held = blocking(move || keeper.access(account, &recent)).await?;
+    let (keeper, beyond) = (control.keeper.clone(), beyond(&control));
+    let held = blocking(move || keeper.access(account, &beyond)).await?;
     control.law.note(&who, "access", &account.to_string(), &asked.reason, Value::Null, Value::Null);
     Ok(Json(held).into_response())
 }
@@ -73,8 +87,10 @@ pub(super) async fn erase(
         );
     }
     let account = control.names.account(&asked.account);
-    let (keeper, recent) = (control.keeper.clone(), control.recent.clone());
-    let erased = blocking(move || keeper.erase(account, &recent)).await?;
+    let (keeper, beyond) = (control.keeper.clone(), beyond(&control));
+    let mut erased = blocking(move || keeper.erase(account, &beyond)).await?;
+    tokio::time::sleep(LATE).await;
+    erased.decisions += control.recent.forget(&mentions(account));
     let document = json!({ "account": account, "erased": erased });
     control.law.note(&who, "erase", &account.to_string(), &asked.reason, Value::Null, json!(erased));
     Ok(Json(document).into_response())

@@ -68,6 +68,11 @@ impl Cells {
         Box::new(Passing { about, table: &self.0 })
     }
 
+    /// Whether a key is counted.
+    pub(super) fn has(&self, key: u64) -> bool {
+        self.0.look(key, |_| ()).is_some()
+    }
+
     /// Forgets a key; false when it was not counted.
     pub(super) fn remove(&self, key: u64) -> bool {
         self.0.remove(key).is_some()

@@ -15,7 +15,7 @@ pub use limiter::Limiter;
 
 use super::stores::{About, Store};
 use crate::rules::limits::{Key, Limit};
-use crate::subject::{Account, Device};
+use crate::subject::{Account, Device, Names};
 
 /// Cells that all limits in shadow share.
 const SHADOW: usize = 8_192;
@@ -123,11 +123,15 @@ impl Allowances {
         ]
     }
 
-    /// Forgets what an account has used, on any of these devices too. Says how many cells that was.
-    pub fn forget(&self, account: Account, devices: &[Device]) -> usize {
-        let on = devices.iter().map(|device| account_on(account, Some(*device)));
-        let all = std::iter::once(account_on(account, None)).chain(on);
-        all.flat_map(|key| [self.accounts.remove(key), self.shadow.remove(key)]).filter(|gone| *gone).count()
+    /// What an account has used of the limits with these salts, on any of these devices too: how many cells.
+    pub fn held(&self, account: Account, devices: &[Device], salts: &[u64]) -> usize {
+        keys(account, devices, salts).filter(|key| self.accounts.has(*key) || self.shadow.has(*key)).count()
+    }
+
+    /// Forgets that, and says how many cells that was.
+    pub fn forget(&self, account: Account, devices: &[Device], salts: &[u64]) -> usize {
+        let keys = keys(account, devices, salts);
+        keys.flat_map(|key| [self.accounts.remove(key), self.shadow.remove(key)]).filter(|gone| *gone).count()
     }
 
     /// Where a limit counts.
@@ -141,6 +145,17 @@ impl Allowances {
             (Key::Header(_), false) => &self.headers,
         }
     }
+}
+
+fn keys(account: Account, devices: &[Device], salts: &[u64]) -> impl Iterator<Item = u64> {
+    let on = devices.iter().map(move |device| account_on(account, Some(*device)));
+    let whose = std::iter::once(account_on(account, None)).chain(on);
+    whose.flat_map(|whose| salts.iter().map(move |salt| salt ^ whose))
+}
+
+/// What keeps the cells of one limit apart from those of another; the same after a reload.
+pub fn salt(names: &Names, limit: &Limit) -> u64 {
+    names.key(&[b"limit", limit.key.word().as_bytes(), limit.name.as_bytes()])
 }
 
 /// The key under which an account's use counts; on a device that it trusts, it counts apart.
