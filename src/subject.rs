@@ -67,7 +67,7 @@ hashed! {
     Device
 }
 hashed! {
-    /// A network that a client comes from: one IPv4 address, or one IPv6 /64.
+    /// A network that a client comes from: one IPv4 address, or one IPv6 /64; as a neighbourhood an IPv4 /24 or an IPv6 /48.
     Network
 }
 hashed! {

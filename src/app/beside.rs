@@ -71,6 +71,7 @@ impl Beside {
             rooms: rooms.clone(),
             tower: tower.clone(),
             memory: self.shared.memory.clone(),
+            lists: self.shared.lists.clone(),
             names: self.shared.names.clone(),
             recent: self.recent,
             keeper: self.keeper,
@@ -87,6 +88,8 @@ impl Beside {
             self.shared.clock.clone(),
             stop.clone(),
         );
+        let keeping =
+            self.shared.lists.clone().keep(self.law.in_force().clone(), self.shared.clock.clone(), stop.clone());
         let show = async {
             match self.showing_on {
                 Some(listener) => api::show(listener, control.clone(), stop.clone()).await,
@@ -101,8 +104,9 @@ impl Beside {
             }
         };
         let renewing = renew(self.certificates, stop.clone());
-        let (shown, steered, steered_far, (), (), (), (), (), (), ()) =
-            tokio::join!(show, steer, steer_tls, watching, gauging, probing, fetching, comparing, renewing, beating);
+        let (shown, steered, steered_far, (), (), (), (), (), (), (), ()) = tokio::join!(
+            show, steer, steer_tls, watching, gauging, probing, fetching, comparing, keeping, renewing, beating
+        );
         for ended in [shown, steered, steered_far] {
             if let Err(error) = ended {
                 tracing::error!(%error, "a control listener ended");

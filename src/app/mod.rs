@@ -37,6 +37,7 @@ use crate::identity::breach::Breach;
 use crate::identity::{Identity, naming};
 use crate::listen::tls::{Authority, Certificates, Pair, TlsFault, WhenMissing};
 use crate::listen::{self, BindFault, Doors, Entrance};
+use crate::lists::{self, Lists};
 use crate::memory::keeper::Keeper;
 use crate::memory::retention::Retention;
 use crate::memory::{Memory, Places};
@@ -143,6 +144,8 @@ pub struct Weir {
     pub socket: PathBuf,
     /// The law's keeper.
     pub law: Arc<Law>,
+    /// The keeper of the lists of addresses.
+    pub lists: Arc<Lists>,
     /// Metrics.
     pub telemetry: Telemetry,
     /// Warnings of the first reading, rendered; empty when there are none.
@@ -178,6 +181,7 @@ impl Weir {
         let shared = shared(&settings, data, (&options.clock, &telemetry), breach)?;
         let keeper = Arc::new(keeper(&settings, data, &shared));
         keeper.load();
+        shared.lists.settle(&law.in_force().load().rules.lists, options.clock.now());
         let workers = match settings.workers {
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             count => count,
@@ -227,6 +231,7 @@ impl Weir {
             steering,
             socket,
             law: law.clone(),
+            lists: shared.lists.clone(),
             telemetry: telemetry.clone(),
             warnings,
             certificates,
@@ -397,7 +402,8 @@ pub fn preflight(settings: &Settings, rules: &RuleSet) -> Vec<String> {
         Certificates::with_clients(pairs, &WhenMissing::Fail, authority(tls)).err().map(|fault| fault.to_string())
     });
     let untrusted = Reach::new().prepare(&rules.upstreams);
-    unusable.chain(untrusted.into_iter().map(|fault| fault.to_string())).collect()
+    let unread = lists::unusable(&rules.lists, Clock::System.now());
+    unusable.chain(untrusted.into_iter().map(|fault| fault.to_string())).chain(unread).collect()
 }
 
 #[allow(clippy::disallowed_methods, reason = "threads are started here, and joined in stop()")]
@@ -504,6 +510,7 @@ fn shared(
         names,
         memory: Arc::new(Memory::new(&places)),
         identity: Arc::new(identity),
+        lists: Arc::new(Lists::new(telemetry.listed.clone())),
         admission: Arc::default(),
         telemetry: telemetry.clone(),
         streams: Arc::new(Room::new(settings.bounds.streams, settings.times.stream_age)),

@@ -12,6 +12,7 @@ mod explain;
 mod import;
 mod init;
 mod key;
+mod lists;
 mod run;
 mod say;
 mod schema;
@@ -118,6 +119,8 @@ enum Command {
     DataMap(account::DataMapArguments),
     /// Take over what another system knows
     Import(import::ImportArguments),
+    /// Show how the lists of addresses do, or what they say of one address
+    Lists(lists::ListsArguments),
     /// Listen to what happens in a running Weir
     Events(audit::EventsArguments),
     /// Show the record of every change, or find out whether it is whole
@@ -262,6 +265,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Erase(arguments) => account::erase(&arguments),
         Command::DataMap(arguments) => account::data_map(&arguments),
         Command::Import(arguments) => import::import(&arguments),
+        Command::Lists(arguments) => lists::lists(&arguments),
         Command::Events(arguments) => audit::events(&arguments),
         Command::Audit(arguments) => audit::audit(&arguments),
         Command::Token(arguments) => audit::token(&arguments),

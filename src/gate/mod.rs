@@ -33,6 +33,7 @@ use http::HeaderValue;
 
 pub use pass::pass;
 
+use self::context::seen::Lookups;
 use self::line::Stamp;
 use self::prepared::Prepared;
 use self::record::LinePolicy;
@@ -41,6 +42,7 @@ use crate::admission::Admission;
 use crate::clock::Clock;
 use crate::identity::Identity;
 use crate::listen::Inflow;
+use crate::lists::Lists;
 use crate::memory::Memory;
 use crate::rules::in_force::InForce;
 use crate::subject::Names;
@@ -60,6 +62,8 @@ pub struct Shared {
     pub memory: Arc<Memory>,
     /// Tokens, device cookies, signed values.
     pub identity: Arc<Identity>,
+    /// What lists say of addresses.
+    pub lists: Arc<Lists>,
     /// Room.
     pub admission: Arc<Admission>,
     /// Metrics.
@@ -79,6 +83,7 @@ pub struct Gate {
     pools: Pools<Inflow>,
     lines: Rc<LinePolicy>,
     streams: Streams,
+    lookups: Lookups,
     ticks: Cell<u32>,
     next_id: Cell<[u64; 2]>,
 }
@@ -107,6 +112,7 @@ impl Gate {
             since: Cell::new(0),
             stamp: Stamp::default(),
         });
+        let lookups = Lookups::new(shared.lists.reader());
         Self {
             shared,
             worker,
@@ -115,6 +121,7 @@ impl Gate {
             pools,
             lines,
             streams: Streams::default(),
+            lookups,
             ticks: Cell::new(0),
             next_id: Cell::new([seed[0] | 1, seed[1]]),
         }

@@ -11,8 +11,11 @@ use smallvec::SmallVec;
 use super::line::{Line, Stamp};
 use super::prepared::Prepared;
 use crate::clock::Moment;
+use crate::confidence::{Reading, Why};
 use crate::judge::decision::Verdict;
 use crate::judge::score::Scored;
+use crate::judge::seen::{Listed, Whereabouts};
+use crate::listen::Ja4;
 use crate::rules::client::{Channel, Class};
 use crate::rules::effects::Playbooks;
 use crate::rules::routes::RouteId;
@@ -106,6 +109,10 @@ pub struct Record {
     pub network: Option<Network>,
     /// In which session.
     pub session: Option<Session>,
+    /// The fingerprint of its TLS hello, on a journey.
+    pub ja4: Option<Ja4>,
+    /// What is known of where it comes from, on a journey.
+    pub whereabouts: Option<Whereabouts>,
 }
 
 impl Record {
@@ -149,6 +156,8 @@ impl Record {
             channel: Channel::Web,
             network: None,
             session: None,
+            ja4: None,
+            whereabouts: None,
         })
     }
 
@@ -257,6 +266,12 @@ impl Record {
         line.hash("device", self.device.map(Device::bits));
         line.hash("network", self.network.map(Network::bits));
         line.hash("session", self.session.map(Session::bits));
+        if let Some(ja4) = &self.ja4 {
+            line.text("ja4", ja4.text());
+        }
+        if let Some(whereabouts) = &self.whereabouts {
+            whereabouts_of(&mut line, whereabouts);
+        }
         if let Some(upstream) = self.upstream {
             line.text("upstream", &rules.upstream(upstream).name);
         }
@@ -264,6 +279,36 @@ impl Record {
         line.thousandths("upstream_ms", (self.upstream_time * 1e6) as u64);
         line.tenths("weir_us", ((seconds - self.upstream_time).max(0.0) * 1e7) as u64);
         line.end();
+    }
+}
+
+/// What lists say of where a request comes from; of a list that fails, why.
+fn whereabouts_of(line: &mut Line<'_>, whereabouts: &Whereabouts) {
+    let fault = |line: &mut Line<'_>, name, why: Why| {
+        if why.is_fault() {
+            line.text(name, why.word());
+        }
+    };
+    match whereabouts.provider {
+        Reading::Known(number) => line.number("provider", number.into()),
+        Reading::Unknown(why) => fault(line, "provider", why),
+    }
+    match &whereabouts.country {
+        Reading::Known(letters) => line.text("country", std::str::from_utf8(letters).unwrap_or_default()),
+        Reading::Unknown(why) => fault(line, "country", *why),
+    }
+    match whereabouts.listed {
+        Reading::Known(listed) => {
+            let on = |(one, word)| listed.contains(one).then_some(word);
+            let all = [
+                (Listed::TOR, "tor"),
+                (Listed::VPN, "vpn"),
+                (Listed::DATACENTRE, "datacentre"),
+                (Listed::PROXY, "proxy"),
+            ];
+            line.words("listed", &all.into_iter().filter_map(on).collect::<SmallVec<[&'static str; 4]>>());
+        }
+        Reading::Unknown(why) => fault(line, "listed", why),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod facts;
 pub mod help;
 pub mod in_force;
 pub mod limits;
+pub mod lists;
 mod lower;
 pub mod named;
 pub mod notices;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
@@ -16,6 +17,7 @@ use super::condition::{Condition, Screen};
 use super::facts::Facts;
 use super::help::Hours;
 use super::limits::Limits;
+use super::lists::ListLaw;
 use super::notices::{JourneyWords, Notices};
 use super::playbook::Playbook;
 use super::prefixes::Prefixes;
@@ -56,6 +58,8 @@ pub struct RuleSet {
     pub limits: Limits,
     /// What has leaked, which sign-ins are compared with.
     pub breach: Option<Breach>,
+    /// Lists of addresses, at most one of each kind.
+    pub lists: Vec<ListLaw>,
     /// Prebuilt incident modes, by name.
     pub playbooks: Vec<Playbook>,
     /// What must hold before this law is installed.
@@ -298,6 +302,8 @@ pub struct Health {
 pub struct Identity {
     /// Proxies whose forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where trusted proxies say the JA4 of their client.
+    pub ja4_header: Option<HeaderName>,
     /// Where the subject of a request comes from.
     pub subject: Option<SubjectSource>,
 }

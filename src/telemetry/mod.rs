@@ -5,6 +5,7 @@
 
 pub mod armed;
 pub mod lines;
+pub mod listed;
 pub mod lists;
 pub mod series;
 pub mod transmitters;
@@ -16,6 +17,7 @@ use prometheus_client::encoding::{EncodeMetric as _, MetricEncoder};
 use prometheus_client::registry::Registry;
 
 use self::armed::{ArmedCollector, ArmedPlaybooks};
+use self::listed::{ListedCollector, ListedStates};
 use self::lists::{Lists, ListsCollector};
 use self::series::{Counter, Histogram, Series};
 use self::transmitters::{ShownTransmitters, TransmitterCollector};
@@ -67,6 +69,8 @@ pub struct Telemetry {
     pub armed: Arc<ArmedPlaybooks>,
     /// `weir_breach_list_entries{list}`, `weir_breach_list_created_timestamp_seconds{list}`, and whether each works in `weir_signal_up`
     pub lists: Arc<Lists>,
+    /// `weir_list_entries{list}`, `weir_list_age_seconds{list}` and, of each list, `weir_signal_up{signal}`.
+    pub listed: Arc<ListedStates>,
     /// What changes rarely.
     pub gauges: Arc<Gauges>,
     registry: Arc<Registry>,
@@ -171,6 +175,7 @@ impl Telemetry {
         let transmitters = Arc::<ShownTransmitters>::default();
         let armed = Arc::<ArmedPlaybooks>::default();
         let lists = Arc::<Lists>::default();
+        let listed = Arc::<ListedStates>::default();
         let lines_dropped = Arc::new(Counter::default());
         let gauges = Arc::new(Gauges::default());
         gauges.jwks_up.set(-1);
@@ -194,9 +199,11 @@ impl Telemetry {
         registry.register_collector(Box::new(TransmitterCollector(transmitters.clone())));
         registry.register_collector(Box::new(ArmedCollector(armed.clone())));
         registry.register_collector(Box::new(ListsCollector(lists.clone())));
+        registry.register_collector(Box::new(ListedCollector(listed.clone())));
         registry.register_collector(Box::new(GaugeCollector {
             gauges: gauges.clone(),
             lists: lists.clone(),
+            listed: listed.clone(),
             dropped: lines_dropped.clone(),
         }));
         Self {
@@ -216,6 +223,7 @@ impl Telemetry {
             transmitters,
             armed,
             lists,
+            listed,
             lines_dropped,
             gauges,
             registry: Arc::new(registry),
@@ -237,6 +245,7 @@ struct GaugeCollector {
     gauges: Arc<Gauges>,
     lists: Arc<Lists>,
     dropped: Arc<Counter>,
+    listed: Arc<ListedStates>,
 }
 
 impl prometheus_client::collector::Collector for GaugeCollector {
@@ -276,6 +285,9 @@ impl prometheus_client::collector::Collector for GaugeCollector {
         }
         for (signal, works) in self.lists.signals() {
             up.encode_family(&[("signal", signal)])?.encode_gauge(&i64::from(works))?;
+        }
+        for list in self.listed.shown() {
+            up.encode_family(&[("signal", list.list)])?.encode_gauge(&i64::from(list.up))?;
         }
         let mut disk = encoder.encode_descriptor(
             "weir_disk_ok",

@@ -22,6 +22,7 @@ const ROOMS: &[Room] = &[
     Room { name: "admission", floor: 2 },
     Room { name: "listen", floor: 3 },
     Room { name: "identity", floor: 3 },
+    Room { name: "lists", floor: 3 },
     Room { name: "memory", floor: 3 },
     Room { name: "upstream", floor: 3 },
     Room { name: "gate", floor: 4 },
@@ -59,6 +60,7 @@ const ONE_ROOM: &[(&str, &[&str])] = &[
     ("toml::", &["rules"]),
     ("notify::", &["control"]),
     ("prometheus_client", &["telemetry"]),
+    ("maxminddb", &["lists"]),
     ("minijinja", &["rules", "demo"]),
     ("governor", &["memory"]),
     ("jsonwebtoken", &["identity"]),
@@ -80,14 +82,18 @@ fn may_import(from: &str, to: &str) -> bool {
     }
     match (from, to) {
         // Beside the floors: edges do not know each other, the judge does not know admission, control not the upstream.
-        ("listen" | "identity" | "memory" | "upstream", "listen" | "identity" | "memory" | "upstream") => false,
+        (
+            "listen" | "identity" | "lists" | "memory" | "upstream",
+            "listen" | "identity" | "lists" | "memory" | "upstream",
+        ) => false,
         ("listen", "rules" | "judge" | "admission") => false,
         ("judge", "admission") | ("admission", "judge") => false,
         ("control", "upstream" | "gate") | ("gate", "control" | "settings") => false,
         ("control", "settings") => true,
-        ("settings", "listen" | "identity" | "memory" | "upstream" | "gate" | "control" | "judge" | "admission") => {
-            false
-        }
+        (
+            "settings",
+            "listen" | "identity" | "lists" | "memory" | "upstream" | "gate" | "control" | "judge" | "admission",
+        ) => false,
         // The demonstration is reachable only from its command.
         (_, "demo") => from == "cli",
         ("main", "cli") | ("cli", "app") => true,

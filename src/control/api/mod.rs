@@ -5,6 +5,7 @@
 
 mod door;
 mod events;
+mod lists;
 mod look;
 mod memory;
 mod playbooks;
@@ -33,6 +34,7 @@ use self::tokens::Tokens;
 use super::beat::Watched;
 use super::law::Law;
 use super::who::{Role, Who};
+use crate::lists::Lists;
 use crate::memory::Memory;
 use crate::memory::keeper::Keeper;
 use crate::subject::Names;
@@ -63,6 +65,8 @@ pub struct Control {
     pub tower: Watched,
     /// Where handoffs are.
     pub memory: Arc<Memory>,
+    /// What lists say of addresses.
+    pub lists: Arc<Lists>,
     /// What made the hashes in them.
     pub names: Names,
     /// The latest decision lines.
@@ -115,6 +119,7 @@ fn steering(control: Control, door: Door) -> Router {
         .route("/v1/playbooks", get(playbooks::list))
         .route("/v1/playbooks/{name}", get(playbooks::one))
         .route("/v1/decisions/{reference}", get(look::decision))
+        .route("/v1/lists", get(lists::lists))
         .route("/v1/events", get(events::stream))
         .route("/metrics", get(look::metrics))
         .route_layer(from_fn(|request, next| only(&[Role::Operator, Role::Viewer], request, next)));

@@ -10,7 +10,9 @@ mod client;
 pub mod cookie;
 mod leaked;
 mod method;
+mod once;
 mod outgoing;
+pub mod seen;
 
 pub use client::Client;
 pub use leaked::Leaked;
@@ -35,7 +37,7 @@ use crate::identity::token::{Bearer, Claims};
 use crate::identity::{fields, session};
 use crate::judge::decision::Question;
 use crate::judge::history::DeviceRecord;
-use crate::judge::seen::{Client as Software, Software as Program, Whereabouts};
+use crate::judge::seen::{Client as Software, Whereabouts};
 use crate::judge::signals::Readings;
 use crate::judge::signals::authentication::Proof;
 use crate::judge::stage::Stage;
@@ -209,7 +211,7 @@ impl<'a> Context<'a> {
             new_device: renewed.map(|minted| minted.cookie),
         };
         if journey.is_some() {
-            context.look(gate, head);
+            context.look(gate, peer, head, record);
         }
         let claims = context.recognise(gate, peer, head)?;
         context.lower(gate);
@@ -229,11 +231,13 @@ impl<'a> Context<'a> {
     }
 
     /// Looks at what the client shows, and at where it comes from.
-    fn look(&mut self, gate: &Gate, head: &request::Parts) {
-        let agent = head.headers.get(http::header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-        let software = agent.map_or(Reading::Unknown(Why::Missing), |agent| Reading::Known(Program::of(agent)));
-        self.seen = Software { software, ..Software::default() };
-        self.whereabouts = Some(Whereabouts::of(&gate.shared.names, self.client.address));
+    fn look(&mut self, gate: &Gate, peer: &Peer, head: &request::Parts, record: &mut Record) {
+        let header = self.prepared.rules().identity.ja4_header.as_ref();
+        let seen = gate.lookups.client(peer, &self.client, header, &head.headers);
+        let names = &gate.shared.names;
+        self.seen = seen.client;
+        self.whereabouts = Some(gate.lookups.whereabouts(names, self.client.address, self.network, self.now));
+        (record.ja4, record.whereabouts) = (seen.ja4, self.whereabouts);
     }
 
     /// Where an armed playbook has the journey served from.

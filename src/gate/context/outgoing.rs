@@ -5,11 +5,12 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Uri, request};
 
 use super::body::Taken;
+use super::once::Once;
 use super::{Context, cookie};
 use crate::gate::record::Record;
-use crate::listen::{Inflow, Peer, Scheme, Spoken};
+use crate::listen::{Inflow, Peer};
 use crate::upstream::Outgoing;
-use crate::upstream::headers::{Proof, request_headers};
+use crate::upstream::headers::request_headers;
 
 const CONFIDENCE: HeaderName = HeaderName::from_static("weir-confidence");
 const JOURNEY: HeaderName = HeaderName::from_static("weir-journey");
@@ -28,11 +29,11 @@ impl Context<'_> {
     ) -> Request<Outgoing<Inflow>> {
         let headers = &mut head.headers;
         let own;
-        let proof = match peer.keep(|| proof(peer)) {
-            Some(proof) => proof,
+        let proof = match peer.keep(|| Once::of(peer)) {
+            Some(once) => &once.proof,
             None => {
-                own = proof(peer);
-                &own
+                own = Once::of(peer);
+                &own.proof
             }
         };
         request_headers(headers, proof, &self.authority.field, self.client.proxied);
@@ -81,10 +82,6 @@ impl Context<'_> {
         }
         sent.cloned().unwrap_or(PathAndQuery::from_static("/"))
     }
-}
-
-fn proof(peer: &Peer) -> Proof {
-    Proof::new(peer.remote.ip(), peer.scheme == Scheme::Https, peer.spoken == Spoken::H2)
 }
 
 /// W3C Trace Context, version 00: `00-<32 hex>-<16 hex>-<2 hex>`, neither id all zeros.

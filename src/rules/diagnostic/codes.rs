@@ -116,6 +116,9 @@ codes! {
     EVENTS_AGE "W0171" Error "Security events could be taken again after they were forgotten."
     EVENTS_PATH "W0172" Error "Security events would be taken on a path that a journey names."
     SCORE_AS_PROOF "W0173" Error "A level would be proved by somebody else's score."
+
+    BAD_SHARE "W0180" Error "A share cannot be read."
+    NO_PROXY "W0181" Error "A header of proxies is named, but no proxy is trusted."
     UNKNOWN_SIGNAL "W0190" Error "A weight is given to a signal that there is not."
     SIGNAL_TWICE "W0191" Error "A signal is weighed twice."
 }

@@ -1,5 +1,7 @@
 //! Who is asking, and how one more proof is given.
 
+use http::HeaderName;
+
 use super::{Lower, Means};
 use crate::rules::diagnostic::{Diagnostic, codes};
 use crate::rules::routes::Marks;
@@ -38,10 +40,22 @@ impl<'f> Lower<'f> {
         let marked = ends.iter().map(|route| (route, Marks { ends_session: true, proves: false })).collect();
         let identity = Identity {
             trusted_proxies: file.trusted_proxies.items().iter().map(|net| net.value).collect(),
+            ja4_header: self.ja4_header(file),
             subject: subject.and_then(|subject| self.subject(subject)),
         };
         self.means.proof |= identity.subject.is_none() && !file.subject.is_absent();
         (identity, marked)
+    }
+
+    /// Where trusted proxies say the JA4 of their client. There must be one to believe.
+    fn ja4_header(&mut self, file: &IdentityFile) -> Option<HeaderName> {
+        let said = file.ja4_header.given()?;
+        if file.trusted_proxies.is_absent() || file.trusted_proxies.given().is_some_and(Vec::is_empty) {
+            let problem = Diagnostic::of(&codes::NO_PROXY, "`ja4_header` is named, but no proxy is trusted");
+            let help = "name the proxies that write it in `trusted_proxies`, or remove `ja4_header`: Weir reads the JA4 of its own clients by itself";
+            self.error(problem.at(said.span, "believed from nobody").help(help));
+        }
+        Some(said.0.clone())
     }
 
     fn subject(&mut self, file: &SubjectFile) -> Option<SubjectSource> {

@@ -13,6 +13,7 @@ mod identity;
 mod journeys;
 mod ladder;
 mod limits;
+mod lists;
 mod names;
 mod notices;
 mod playbooks;
@@ -83,6 +84,8 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     let breach = one("[breach]", files, |file| file.breach.given(), |table| table.span, report);
     let step_up = one("[step_up]", files, |file| file.step_up.given(), |table| table.span, report);
 
+    let lists = one("[lists]", files, |file| file.lists.given(), |table| table.span, report);
+
     let help_files: Vec<_> = help_files.into_iter().map(|(_, file)| file).collect();
     let levels = Levels::new(assurance, report);
     let languages = one("[languages]", files, |file| file.languages.given(), |table| table.span, report);
@@ -123,6 +126,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     let weights = lower.weights(&named(files, |file| file.signals.given()));
     let transmitters = named(files, |file| file.shared_signals.given());
     let transmitters = lower.shared_signals(&transmitters, routes.as_ref());
+    let lists = lower.lists(lists);
     let (refusals, screen) = lower.refusals(all(files, |file| &file.refuse));
     let (profiles, templates) = lower.profiles(&profile_files);
     let cases = lower.cases(tables);
@@ -141,6 +145,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
         refusals,
         limits,
         breach,
+        lists,
         playbooks: playbooks?,
         cases,
         notices: Notices::speaking(lower.languages, templates)?,

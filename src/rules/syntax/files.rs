@@ -10,6 +10,7 @@ use super::breach::BreachFile;
 use super::clients::{ChannelsFile, KeyFile, ProofFile};
 use super::forms::{Later, Many, Named, Whole};
 use super::limits::LimitFile;
+use super::lists::ListsFile;
 use super::notices::{LanguagesFile, NoticeFile, ProfileFile};
 use super::playbooks::{ChannelWord, ClassWord, ModeWord};
 use super::shared_signals::TransmitterFile;
@@ -56,6 +57,8 @@ table! {
         limits: Named<LimitFile> = optional;
         /// What has leaked, which sign-ins are compared with.
         breach: BreachFile = optional;
+        /// What is known of addresses.
+        lists: ListsFile = optional;
         /// The languages that customers are spoken to in; English alone when absent.
         languages: LanguagesFile = optional;
         /// The words that customers read, by language.
@@ -170,6 +173,8 @@ table! {
     IdentityFile("identity") {
         /// Proxies whose forwarding headers are believed.
         trusted_proxies: Vec<Said<IpNet>> = optional;
+        /// The header in which trusted proxies say the JA4 of their client; believed from them alone.
+        ja4_header: Said<HeaderKey> = optional;
         /// Where the subject of a request comes from: `jwt`, or `session_cookie`.
         subject: SubjectFile = optional;
         /// Known machines that the business needs.

@@ -7,6 +7,7 @@ pub(crate) mod clients;
 pub(crate) mod files;
 pub(crate) mod forms;
 pub(crate) mod limits;
+pub(crate) mod lists;
 mod mend;
 mod nesting;
 pub(crate) mod notices;

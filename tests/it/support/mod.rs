@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod live;
+pub mod mmdb;
 pub mod program;
 pub mod upstream;
 
