@@ -144,7 +144,7 @@ fn bench(c: &mut Criterion) {
         std::fs::write(rules.join("law.toml"), format!("{law}{SITE}")).unwrap();
         let options = Options {
             rules,
-            listeners: Some(vec![Listener { address: free, tls: None }]),
+            listeners: Some(vec![Listener { address: free, tls: None, proxy_protocol: Vec::new() }]),
             admin: Some(free),
             data: Some(home.path().join("data")),
             workers: Some(1),

@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use self::control::{ControlDoor, ControlFile};
 use self::memory::{MemoryBounds, MemoryFile};
 use crate::rules::diagnostic::{Code, Diagnostic, codes};
@@ -48,6 +50,8 @@ pub struct Listener {
     pub address: SocketAddr,
     /// With which certificates; in clear text when absent.
     pub tls: Option<Tls>,
+    /// Proxies that begin a connection by saying for whom it comes.
+    pub proxy_protocol: Vec<IpNet>,
 }
 
 /// Certificates of a listener.
@@ -195,6 +199,8 @@ table! {
         address: Said<SocketAddr> = required;
         /// Its certificates; in clear text when absent.
         tls: Many<TlsFile> = optional;
+        /// Networks of proxies that begin each connection with a header of the PROXY protocol, version 1 or 2. From there it must come; from elsewhere none is believed.
+        proxy_protocol: Vec<Said<IpNet>> = optional;
     }
 }
 
@@ -377,7 +383,9 @@ impl Lift<'_> {
                     }
                 },
             };
-            listeners.push(Listener { address: address.value, tls });
+            whole &= !matches!(file.proxy_protocol, Field::Broken);
+            let proxy_protocol = file.proxy_protocol.items().iter().map(|net| net.value).collect();
+            listeners.push(Listener { address: address.value, tls, proxy_protocol });
         }
         whole.then_some(listeners)
     }

@@ -36,7 +36,7 @@ use crate::gate::streams::Room;
 use crate::identity::breach::Breach;
 use crate::identity::{Identity, naming};
 use crate::listen::tls::{Authority, Certificates, Pair, TlsFault, WhenMissing};
-use crate::listen::{self, BindFault, Doors, Entrance};
+use crate::listen::{self, BindFault, Doors, Entrance, Proxies};
 use crate::lists::{self, Lists};
 use crate::memory::keeper::Keeper;
 use crate::memory::retention::Retention;
@@ -193,9 +193,10 @@ impl Weir {
         let mut doorways = Vec::new();
         for listener in &settings.listeners {
             let certificates = certificates(listener.tls.as_ref(), &law)?;
-            doorways.push((listen::bind(listener.address, workers)?, certificates));
+            let proxies = Proxies::new(&listener.proxy_protocol);
+            doorways.push((listen::bind(listener.address, workers)?, certificates, proxies));
         }
-        let addresses = doorways.iter().filter_map(|(sockets, _)| sockets.first()?.local_addr().ok()).collect();
+        let addresses = doorways.iter().filter_map(|(sockets, ..)| sockets.first()?.local_addr().ok()).collect();
         let showing_on = match settings.admin {
             Some(address) => Some(listen_alone(address)?),
             None => None,
@@ -220,7 +221,7 @@ impl Weir {
         };
         let door_certificates = door.as_ref().and_then(|door| door.certificates.clone());
         let certificates: Vec<Certificates> =
-            doorways.iter().filter_map(|(_, certificates)| certificates.clone()).chain(door_certificates).collect();
+            doorways.iter().filter_map(|(_, certificates, _)| certificates.clone()).chain(door_certificates).collect();
         let renewed = certificates.clone();
         let (stop, stopping) = watch::channel(false);
         let (stop_control, control_stopping) = watch::channel(false);
@@ -246,9 +247,9 @@ impl Weir {
         };
         for number in 0..workers {
             let mut entrances = Vec::new();
-            for (sockets, tls) in &mut doorways {
+            for (sockets, tls, proxies) in &mut doorways {
                 if let Some(socket) = sockets.pop() {
-                    entrances.push(Entrance { socket, tls: tls.clone() });
+                    entrances.push(Entrance { socket, tls: tls.clone(), proxies: proxies.clone() });
                 }
             }
             let worker = Worker {

@@ -42,7 +42,11 @@ pub fn demo(arguments: DemoArguments) -> anyhow::Result<ExitCode> {
     };
     let options = Options {
         rules: rules.clone(),
-        listeners: Some(vec![Listener { address: SocketAddr::from(([127, 0, 0, 1], arguments.port)), tls: Some(tls) }]),
+        listeners: Some(vec![Listener {
+            address: SocketAddr::from(([127, 0, 0, 1], arguments.port)),
+            tls: Some(tls),
+            proxy_protocol: Vec::new(),
+        }]),
         admin: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
         data: Some(home.0.join("data")),
         servers: Some(vec![server]),

@@ -23,11 +23,13 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use super::certificate::ClientCertificate;
+use super::doors::Pass;
 use super::handshake;
 use super::inflow::Inflow;
 use super::life::{Life, Open, Overdue, Phase};
 use super::offer::{Offer, Switched, Through};
 use super::peer::{Peer, Scheme, Spoken};
+use super::proxy_protocol;
 use super::serve::{Ward, h2};
 use super::stream::Streams;
 use super::wire::{Stream, Wire};
@@ -42,6 +44,10 @@ const LAST_CALL: std::time::Duration = std::time::Duration::from_secs(1);
 pub(super) enum Ended {
     #[error("TLS was not agreed: {0}")]
     Tls(#[source] io::Error),
+    #[error("the proxy did not say for whom it comes: {0}")]
+    Proxy(#[source] io::Error),
+    #[error("{0} has too many connections")]
+    Crowded(std::net::IpAddr),
     #[error("the connection broke before it spoke: {0}")]
     Silent(#[source] io::Error),
     #[error("the connection was overdue: {0:?}")]
@@ -58,10 +64,12 @@ pub(super) struct Arrival {
     pub remote: SocketAddr,
     pub local: SocketAddr,
     pub tls: Option<Arc<ServerConfig>>,
+    /// Its first bytes say for whom it comes.
+    pub proxied: bool,
 }
 
 /// Serves one connection until it ends.
-pub(super) async fn converse<F, Fut, B>(arrival: Arrival, ward: Rc<Ward<F>>) -> Result<(), Ended>
+pub(super) async fn converse<F, Fut, B>(mut arrival: Arrival, pass: &mut Pass, ward: Rc<Ward<F>>) -> Result<(), Ended>
 where
     F: Fn(Rc<Peer>, Request<Inflow>) -> Fut + 'static,
     Fut: Future<Output = Response<B>> + 'static,
@@ -69,6 +77,9 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let life = Life::new(&ward.alarms, ward.bounds);
+    if arrival.proxied {
+        Box::pin(told(&mut arrival, pass, &life, &ward)).await?;
+    }
     // Boxed, as what follows: a resting connection does not hold the room that opening and serving need.
     let Some(opened) = Box::pin(open(arrival, &life, &ward)).await? else { return Ok(()) };
     let (stream, sniffed, peer) = opened;
@@ -100,9 +111,18 @@ where
     }
 }
 
+/// What the proxy says of its client, who is then counted as itself.
+async fn told<F>(arrival: &mut Arrival, pass: &mut Pass, life: &Life, ward: &Ward<F>) -> Result<(), Ended> {
+    let said = within(life, ward, proxy_protocol::read(&mut arrival.stream)).await?.map_err(Ended::Proxy)?;
+    if let Some((remote, local)) = said {
+        (arrival.remote, arrival.local) = (remote, local);
+    }
+    pass.name(arrival.remote.ip()).map_err(|_| Ended::Crowded(arrival.remote.ip()))
+}
+
 /// TLS, or the first bytes of clear text. Nothing when the client left without a word.
 async fn open<F>(arrival: Arrival, life: &Life, ward: &Ward<F>) -> Result<Option<(Stream, Bytes, Peer)>, Ended> {
-    let Arrival { mut stream, remote, local, tls } = arrival;
+    let Arrival { mut stream, remote, local, tls, proxied: _ } = arrival;
     let Some(tls) = tls else {
         let (sniffed, spoken) = within(life, ward, sniff(&mut stream)).await?.map_err(Ended::Silent)?;
         let peer = Peer::new(remote, local, Scheme::Http, spoken);

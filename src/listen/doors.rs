@@ -51,27 +51,20 @@ impl Doors {
 
     /// Lets a connection in, or says why not. It is inside until the pass is dropped.
     pub fn enter(&self, address: IpAddr) -> Result<Pass, Turned> {
+        let mut pass = self.enter_unnamed()?;
+        pass.name(address)?;
+        Ok(pass)
+    }
+
+    /// The same for one whose address is not known yet.
+    pub(super) fn enter_unnamed(&self) -> Result<Pass, Turned> {
         let counts = &self.0;
         if counts.inside.fetch_add(1, Ordering::Relaxed) >= counts.all {
             counts.inside.fetch_sub(1, Ordering::Relaxed);
             counts.turned.fetch_add(1, Ordering::Relaxed);
             return Err(Turned::Full);
         }
-        let address = network(address);
-        let mut shard = counts.shard(&address).lock().unwrap_or_else(PoisonError::into_inner);
-        let here = shard.entry(address).or_insert(0);
-        if *here >= counts.per_address {
-            if *here == 0 {
-                shard.remove(&address);
-            }
-            drop(shard);
-            counts.inside.fetch_sub(1, Ordering::Relaxed);
-            counts.turned.fetch_add(1, Ordering::Relaxed);
-            return Err(Turned::Crowded);
-        }
-        *here += 1;
-        drop(shard);
-        Ok(Pass { doors: self.clone(), address })
+        Ok(Pass { doors: self.clone(), address: None })
     }
 
     /// Connections inside now.
@@ -124,17 +117,42 @@ impl Drop for Resting<'_> {
 #[derive(Debug)]
 pub struct Pass {
     doors: Doors,
-    address: IpAddr,
+    /// None until it is known.
+    address: Option<IpAddr>,
+}
+
+impl Pass {
+    /// The connection is this address's, or there are too many of it. Said once.
+    pub(super) fn name(&mut self, address: IpAddr) -> Result<(), Turned> {
+        let counts = &self.doors.0;
+        let address = network(address);
+        let mut shard = counts.shard(&address).lock().unwrap_or_else(PoisonError::into_inner);
+        let here = shard.entry(address).or_insert(0);
+        if *here >= counts.per_address {
+            if *here == 0 {
+                shard.remove(&address);
+            }
+            counts.turned.fetch_add(1, Ordering::Relaxed);
+            return Err(Turned::Crowded);
+        }
+        *here += 1;
+        self.address = Some(address);
+        Ok(())
+    }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
         let counts = &self.doors.0;
-        let mut shard = counts.shard(&self.address).lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(here) = shard.get_mut(&self.address) {
+        let Some(address) = self.address else {
+            counts.inside.fetch_sub(1, Ordering::Relaxed);
+            return;
+        };
+        let mut shard = counts.shard(&address).lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(here) = shard.get_mut(&address) {
             *here -= 1;
             if *here == 0 {
-                shard.remove(&self.address);
+                shard.remove(&address);
                 // A flood from many addresses leaves no large table behind.
                 if shard.capacity() > 64 && shard.len() * 8 < shard.capacity() {
                     shard.shrink_to(32);

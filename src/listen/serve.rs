@@ -20,6 +20,7 @@ use super::connection::{Arrival, Ended, converse};
 use super::doors::Doors;
 use super::inflow::Inflow;
 use super::peer::Peer;
+use super::proxy_protocol::Proxies;
 use super::stream::Streams;
 use super::tls::Certificates;
 use crate::alarm::Alarms;
@@ -34,6 +35,8 @@ pub struct Entrance {
     pub socket: std::net::TcpListener,
     /// Clear text when absent.
     pub tls: Option<Certificates>,
+    /// Who must say, before anything else, for whom it comes.
+    pub proxies: Proxies,
 }
 
 /// How service ended.
@@ -87,7 +90,12 @@ where
     for entrance in entrances {
         entrance.socket.set_nonblocking(true)?;
         let listener = TcpListener::from_std(entrance.socket)?;
-        accepting.push(tokio::task::spawn_local(accept(listener, entrance.tls, ward.clone(), stop.clone())));
+        accepting.push(tokio::task::spawn_local(accept(
+            listener,
+            (entrance.tls, entrance.proxies),
+            ward.clone(),
+            stop.clone(),
+        )));
     }
     let work = async {
         for task in accepting {
@@ -134,7 +142,7 @@ async fn drain<F>(ward: &Ward<F>) -> Drained {
 
 async fn accept<F, Fut, B>(
     listener: TcpListener,
-    tls: Option<Certificates>,
+    (tls, proxies): (Option<Certificates>, Proxies),
     ward: Rc<Ward<F>>,
     mut stop: watch::Receiver<bool>,
 ) where
@@ -147,7 +155,9 @@ async fn accept<F, Fut, B>(
     let mut certificates = tls.map(|tls| tls.reader());
     let mut breather = BREATHER.0;
     let mut admit = |stream: TcpStream, remote: SocketAddr| {
-        let pass = match ward.doors.enter(remote.ip()) {
+        let proxied = proxies.contain(remote.ip());
+        let entered = if proxied { ward.doors.enter_unnamed() } else { ward.doors.enter(remote.ip()) };
+        let pass = match entered {
             Ok(pass) => pass,
             Err(why) => {
                 tracing::debug!(%remote, ?why, "a connection was turned away");
@@ -157,11 +167,11 @@ async fn accept<F, Fut, B>(
         // One system call less for a socket that is bound to one address.
         let local = if here.ip().is_unspecified() { stream.local_addr().unwrap_or(here) } else { here };
         let tls = certificates.as_mut().map(|reader| (*reader.pin()).clone());
-        let arrival = Arrival { stream, remote, local, tls };
+        let arrival = Arrival { stream, remote, local, tls, proxied };
         ward.open.set(ward.open.get() + 1);
-        let leaving = Leaving { ward: ward.clone(), _pass: pass };
+        let mut leaving = Leaving { ward: ward.clone(), pass };
         tokio::task::spawn_local(async move {
-            match converse(arrival, leaving.ward.clone()).await {
+            match converse(arrival, &mut leaving.pass, leaving.ward.clone()).await {
                 Ok(()) => {}
                 Err(ended @ Ended::Cut) => tracing::info!(%remote, %ended),
                 Err(ended) => tracing::debug!(%remote, %ended),
@@ -224,7 +234,7 @@ fn is_the_clients(cause: &io::Error) -> bool {
 /// A connection inside, counted until its task ends however it ends.
 struct Leaving<F> {
     ward: Rc<Ward<F>>,
-    _pass: super::doors::Pass,
+    pass: super::doors::Pass,
 }
 
 impl<F> Drop for Leaving<F> {

@@ -59,6 +59,7 @@ const ONE_ROOM: &[(&str, &[&str])] = &[
     ("rustls::", &["listen", "upstream", "identity"]),
     ("toml::", &["rules"]),
     ("notify::", &["control"]),
+    ("ppp::", &["listen"]),
     ("prometheus_client", &["telemetry"]),
     ("maxminddb", &["lists"]),
     ("minijinja", &["rules", "demo"]),

@@ -35,6 +35,7 @@ mod notices;
 mod operator;
 mod playbooks;
 mod profiles;
+mod proxied;
 mod readme;
 mod rules;
 mod seen;

@@ -22,7 +22,7 @@ use weir::clock::Moment;
 use weir::judge::decision::{Clearance, Outcome, Question, judge};
 use weir::judge::signals::Readings;
 use weir::listen::tls::Certificates;
-use weir::listen::{Bounds, Doors, Drained, Entrance, Inflow, InflowFault, Peer, Scheme, Spoken, bind, serve};
+use weir::listen::{Bounds, Doors, Drained, Entrance, Inflow, InflowFault, Peer, Proxies, Scheme, Spoken, bind, serve};
 use weir::rules::ruleset::{Protocol, Server, Upstream, UpstreamTimeout};
 use weir::upstream::headers::{Proof, request_headers, response_headers};
 use weir::upstream::{Answer, Failure, Outgoing, Pools, Reach, forward};
@@ -133,7 +133,7 @@ pub fn start(plan: Plan) -> Gate {
     let answering = pools.clone();
     let answer =
         move |peer: Rc<Peer>, request: Request<Inflow>| answer(peer, request, answering.clone(), upstream.clone());
-    let entrances = vec![Entrance { socket, tls: plan.tls }];
+    let entrances = vec![Entrance { socket, tls: plan.tls, proxies: Proxies::default() }];
     let serving = serve(entrances, plan.bounds, doors.clone(), alarms, stopped, answer);
     let task = tokio::task::spawn_local(async move { serving.await.expect("serves") });
     Gate { address, pools, doors, stop, task }

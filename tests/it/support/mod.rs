@@ -104,7 +104,10 @@ impl Rig {
         };
         let mut options = Options {
             rules,
-            listeners: Some(vec![Listener { address: free, tls: Some(tls) }, Listener { address: free, tls: None }]),
+            listeners: Some(vec![
+                Listener { address: free, tls: Some(tls), proxy_protocol: Vec::new() },
+                Listener { address: free, tls: None, proxy_protocol: Vec::new() },
+            ]),
             admin: Some(free),
             data: Some(dir.path().join("data")),
             workers: Some(2),
