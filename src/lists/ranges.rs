@@ -40,7 +40,8 @@ impl Ranges {
     pub(super) fn covers(&self) -> u64 {
         let ends = self.v4.begins.iter().skip(1).map(|begin| u64::from(*begin)).chain([1 << 32]);
         let each = self.v4.begins.iter().zip(ends).zip(&self.v4.values);
-        each.filter(|(_, value)| **value != 0).map(|((begin, end), _)| end - u64::from(*begin)).sum::<u64>() * 100 >> 32
+        let covered = each.filter(|(_, value)| **value != 0).map(|((begin, end), _)| end - u64::from(*begin));
+        (covered.sum::<u64>() * 100) >> 32
     }
 
     /// Bytes that it takes.

@@ -5,7 +5,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header::USER_AGENT;
@@ -31,11 +30,14 @@ const LONGEST: usize = 512;
 #[derive(Debug)]
 pub struct Lookups {
     lists: RefCell<Reader<Book>>,
-    programs: RefCell<Box<[Option<(Box<str>, Software)>]>>,
+    programs: RefCell<Box<[Option<Program>]>>,
     addresses: Box<[Cell<Option<Known>>]>,
     /// The lists that the addresses were looked up in. Held, so that its place is not used again.
-    book: RefCell<Option<Rc<Arc<Book>>>>,
+    book: RefCell<Option<Arc<Book>>>,
 }
+
+/// What a program says of itself, and what it is.
+type Program = (Box<str>, Software);
 
 /// One address that was looked up.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +65,7 @@ impl Lookups {
         let mut last = self.book.borrow_mut();
         if !last.as_ref().is_some_and(|last| Arc::ptr_eq(last, &book)) {
             self.addresses.iter().for_each(|place| place.set(None));
-            *last = Some(book.clone());
+            *last = Some(Arc::clone(&book));
         }
         let place = &self.addresses[network.bits() as usize % ADDRESSES];
         let known =
