@@ -134,18 +134,6 @@ impl Memory {
     }
 }
 
-impl Memory {
-    /// Entries were put into the tables from elsewhere: what is asked for only once it exists is asked for from now on.
-    fn loaded(&self) {
-        self.ended.loaded();
-        let mut reported = false;
-        self.accounts.for_each(|_, history| reported |= !history.reports.is_empty());
-        if reported {
-            self.reported.store(true, std::sync::atomic::Ordering::Release);
-        }
-    }
-}
-
 /// After this long without a sign-in an account is a stranger again (`CONFIDENCE.md`, section 11: 13 months).
 const FORGOTTEN: Duration = Duration::from_secs(396 * 24 * 3600);
 

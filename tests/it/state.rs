@@ -275,7 +275,7 @@ fn every_store_forgets_in_its_time_and_not_before() {
         ("ended", 30 * DAY),
         ("events", 7 * DAY),
     ];
-    let by_turn = ["held_back"];
+    let by_turn = ["events_held"];
     let dir = tempfile::tempdir().unwrap();
     let mut looked_at = 0;
     for store in Memory::new(&Places::default()).stores() {
@@ -325,7 +325,7 @@ fn an_erased_account_is_in_no_store_and_no_file() {
     memory.sessions.remove(4);
     let erased = first.erase(account, &Beyond::default());
     assert!(erased.on_disk, "{erased:?}");
-    assert_eq!(erased.stores.get("held_back"), Some(&2), "{erased:?}");
+    assert_eq!(erased.stores.get("events_held"), Some(&2), "{erased:?}");
     assert_eq!(erased.devices, 0, "the device is another account's too");
     for store in memory.stores() {
         assert!(store.access(account, NOON).is_empty() || store.about().erased.starts_with("not by account"));
