@@ -8,6 +8,7 @@ mod breach;
 mod check;
 mod completions;
 mod demo;
+mod eval;
 mod explain;
 mod import;
 mod init;
@@ -92,6 +93,8 @@ enum Command {
     Key(key::KeyArguments),
     /// Make and look at lists of what has leaked
     Breach(breach::BreachArguments),
+    /// Replay a recorded stream and write what each decision scores
+    Eval(eval::EvalArguments),
     /// Start a demonstration shop with Weir in front of it
     Demo(DemoArguments),
     /// Show what is in force in a running Weir
@@ -251,6 +254,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Schema(arguments) => schema::schema(&arguments),
         Command::Key(arguments) => key::key(&arguments),
         Command::Breach(arguments) => breach::breach(&arguments),
+        Command::Eval(arguments) => eval::eval(&arguments),
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Man(arguments) => completions::man(&arguments),
         Command::Demo(arguments) => demo::demo(arguments),

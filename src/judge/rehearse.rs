@@ -243,7 +243,7 @@ fn at(number: u64) -> Whereabouts {
     const NOT: Why = Why::NotAsked;
     Whereabouts {
         network: Network::from_bits(number),
-        range: Network::from_bits(number << 32),
+        range: Network::from_bits(number + 1000),
         provider: Reading::Unknown(NOT),
         country: Reading::Unknown(NOT),
         listed: Reading::Unknown(NOT),

@@ -194,7 +194,7 @@ pub fn score(readings: &Readings, weights: &Weights, stage: Stage, now: Moment) 
             }
             Group::Pressure => {
                 lines.add(
-                    eased(pressure::weigh_account_failures(r.account_failures, r.network, trusted)),
+                    eased(pressure::weigh_account_failures(r.account_failures, r.network, trusted, stage)),
                     why(r.account_failures),
                 );
                 lines.add(eased(pressure::weigh_device_failures(r.device_failures, trusted)), why(r.device_failures));

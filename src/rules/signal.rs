@@ -62,7 +62,7 @@ const fn seconds(seconds: u64) -> Option<Duration> {
 
 signals! {
     DeviceProved "device_proved" Device 160 None,
-        "The account has passed a proof on this device: 12 points at first, 16 after some days of use.",
+        "The account has passed a proof on this device: 4 points on that day, 12 from the next on, 16 after some days of use.",
         "This device has been confirmed before.";
     DeviceFamiliar "device_familiar" Device 140 None,
         "The account has used this device on more than one day, but never proved it: 10 points, one more for each further day, 14 at most.",
@@ -95,10 +95,10 @@ signals! {
         "The account has used a network close to this one: 9 before the answer, 4 after it.",
         "The network has been used before.";
     ProviderKnown "provider_known" Network 60 None,
-        "The account has used this provider, but not this network; weighs more the sooner after its last visit, less where the account moves often.",
+        "The account has used this provider, but not this network; weighs more where its owner seldom moves.",
         "The network is new.";
-    NetworkNew "network_new" Network -220 None,
-        "The account has never used this network nor, where that is known, its provider; weighs more the sooner after its last visit.",
+    NetworkNew "network_new" Network -100 None,
+        "The account has never used this network nor, where that is known, its provider; weighs more where its owner seldom moves.",
         "The network is new.";
     CountryNew "country_new" Network -90 seconds(DAY),
         "The account has never been in this country, weighed by how many others travel these days.",
@@ -145,7 +145,7 @@ signals! {
     PasswordRight "password_right" Authentication 120 None,
         "The subject is signed in: at least a right password.",
         "The password was right.";
-    SecondFactor "second_factor" Authentication 50 None,
+    SecondFactor "second_factor" Authentication 30 None,
         "The session has proved a second factor.",
         "A second proof was given.";
     PhishingResistant "phishing_resistant" Authentication 140 None,
@@ -154,7 +154,7 @@ signals! {
     BoundToken "bound_token" Authentication 60 None,
         "The token is bound to a key that was shown on this request.",
         "The app has shown its key.";
-    RecentProof "recent_proof" Authentication 40 seconds(2 * HOUR),
+    RecentProof "recent_proof" Authentication 20 seconds(2 * HOUR),
         "A second proof was given a short while ago; full for 15 minutes.",
         "A second proof was given a short while ago.";
     OldProof "old_proof" Authentication -20 None,

@@ -124,7 +124,7 @@ async fn what_has_leaked_is_weighed_and_a_replaced_list_changes_the_very_next_si
 
         let all = because(&rig.stop());
         let pair = "pair_leaked -14";
-        assert_eq!(leaks(&all), [pair, "password_leaked -1.5", "nothing", "nothing", pair]);
+        assert_eq!(leaks(&all), [pair, "password_leaked -3.5", "nothing", "nothing", pair]);
     }
 }
 
@@ -150,7 +150,9 @@ async fn a_bad_list_is_refused_loudly_and_the_one_before_goes_on() {
 
 #[tokio::test]
 async fn without_its_lists_weir_starts_and_what_they_would_say_is_unknown_until_they_are_there() {
-    let rig = Rig::start(JOURNEYS, Upstream::shop(), &[("breach.toml", LAW)], |_| {});
+    let rig = Rig::start(JOURNEYS, Upstream::shop(), &[("breach.toml", LAW)], |options| {
+        options.workers = Some(1);
+    });
     let mut client = rig.client(Protocol::H1);
     sign_in(&mut client, "ada@shop.example", "right-and-new").await;
     let lists = Lists::below(&rig.rules());
@@ -162,7 +164,7 @@ async fn without_its_lists_weir_starts_and_what_they_would_say_is_unknown_until_
     rig.advance(46 * DAY);
     sign_in(&mut client, "ada@shop.example", "right-and-new").await;
     let all = because(&rig.stop());
-    assert_eq!(leaks(&all), ["pair_leaked -14 (down)", "nothing", "pair_leaked -14 (stale)"]);
+    assert_eq!(leaks(&all), ["pair_leaked -14 (down)", "nothing", "pair_leaked -2 (stale)"]);
 }
 
 /// Runs the program with everything that it can log, and gives what it said when it has ended.

@@ -115,8 +115,8 @@ fn a_regular_customer_checks_out_and_a_stranger_with_the_password_is_asked_for_o
 fn who_steps_up_gets_through_and_an_old_proof_is_asked_for_again() {
     let rules = law();
     let mut worse = with(elsewhere(), proof(&rules, "mfa", 2));
-    worse.account_failures = Reading::Known(5.0);
-    worse.exposure = Reading::Known(Exposure::PairLeaked);
+    worse.account_failures = Reading::Known(2.0);
+    worse.exposure = Reading::Known(Exposure::PasswordLeaked);
     worse.guessing = Reading::Known(guessing(100, 0));
     let fresh = on(&rules, "checkout", false, &worse);
     assert_eq!((fresh.action, fresh.reached), ("allow", Some(1)), "{}", fresh.scored.because());
@@ -243,10 +243,10 @@ fn an_explanation_names_every_contribution_and_no_identifier() {
     let text = scored.because().to_string();
     assert_eq!(
         text,
-        "prior +6, device_unknown -14, network_new -5, account_failures +0, device_failures +0, network_guessing +0, \
-         password_right +12, second_factor +5, recent_proof +8"
+        "prior +6, device_unknown -14, network_new -9.6, account_failures +0, device_failures +0, network_guessing +0, \
+         password_right +12, second_factor +3, recent_proof +2"
     );
-    assert_eq!(scored.confidence().score(), 62);
+    assert_eq!(scored.confidence().score(), 49);
 }
 
 /// Cases of one line each: name, request, given, expectation.
@@ -304,7 +304,7 @@ fn a_case_that_does_not_hold_says_what_came_of_it() {
     assert!(failure.is_error());
     assert_eq!(failure.primary.as_ref().map(|(_, label)| label.as_str()), Some("expected allow, got step_up"));
     let help = failure.help.as_deref().unwrap();
-    assert!(help.starts_with("what came of it: journey checkout, confidence 49 (prior +6,"), "{help}");
+    assert!(help.starts_with("what came of it: journey checkout, confidence 44 (prior +6,"), "{help}");
     assert!(help.ends_with("the proof lacks strength for mfa"), "{help}");
 }
 
@@ -525,12 +525,15 @@ proptest! {
     fn better_evidence_never_lowers_confidence(readings in any_readings(), stage in any_stage(), which in 0_usize..7) {
         let mut better = readings;
         match which {
-            0 => better.device = Reading::Known(Standing::Trusted { days: 5, proved: true }),
+            0 => {
+                better.device = Reading::Known(Standing::Trusted { days: 5, proved: true });
+                (better.changed, better.accounts) = (Reading::Known(Points::ZERO), Reading::Known(1));
+            }
             1 => better.network = Reading::Known(Place::Known),
             2 => better.account_failures = better.account_failures.map(|count| count / 2.0),
             3 => better.device_failures = better.device_failures.map(|count| count / 2.0),
-            4 => better.guessing = better.guessing.map(|_| guessing(0, 0)),
-            5 => better.session = Reading::Known(proof(shared(), "phr", 0)),
+            4 => better.guessing = better.guessing.map(|was| if was.points < Points::ZERO { guessing(0, 0) } else { was }),
+            5 => better.session = Reading::Known(Proof { bound: true, ..proof(shared(), "phr", 0) }),
             _ => better.exposure = Reading::Known(Exposure::Nothing),
         }
         let (was, is) = (score(&readings, &Weights::AS_DECLARED, stage, NOW), score(&better, &Weights::AS_DECLARED, stage, NOW));

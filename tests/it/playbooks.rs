@@ -493,7 +493,7 @@ ladder = [{ at = 0, do = "allow" }]
 
 [journeys.search]
 routes = ["GET /search"]
-ladder = [{ at = 40, do = "allow" }, { at = 0, do = "step_up", mode = "shadow" }]
+ladder = [{ at = 54, do = "allow" }, { at = 0, do = "step_up", mode = "shadow" }]
 when_unknown = "step_up"
 "#;
 
@@ -594,7 +594,7 @@ async fn what_is_in_shadow_is_logged_and_counted_and_holds_nobody() {
 async fn a_rung_in_shadow_is_passed_over_by_the_one_above() {
     let other = Upstream::answering(|_| http::Response::new("".into()));
     let rig = rig(&other);
-    // Nobody has signed in from here, and failed tries have brought the score below 40.
+    // Nobody has signed in from here, and failed tries have brought the score below 54.
     let mut client = rig.client(BOTH[0]);
     for _ in 0..30 {
         client.post("/login", "email=ada%40example.test&password=wrong").await;

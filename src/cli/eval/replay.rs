@@ -12,9 +12,9 @@ use crate::confidence::{Points, Reading, Why};
 use crate::judge::history::{Reported, Risk};
 use crate::judge::score::{Scored, score};
 use crate::judge::seen::{Client, Listed, Software, Stack, Whereabouts, fingerprint};
-use crate::judge::signals::{Gap, Readings};
 use crate::judge::signals::authentication::Proof;
 use crate::judge::signals::exposure::Exposure;
+use crate::judge::signals::{Gap, Readings};
 use crate::judge::stage::Stage;
 use crate::memory::recall::{Asking, doubt, earned};
 use crate::memory::{Memory, SessionFacts};
@@ -200,7 +200,10 @@ impl<'r> Replay<'r> {
         });
         let country = line.cc.and_then(|cc| <[u8; 2]>::try_from(cc.as_bytes()).ok());
         Ok(Asking {
-            account: line.acct.as_deref().map_or(Reading::Unknown(Why::NotAsked), |acct| Reading::Known(self.names.account(acct))),
+            account: line
+                .acct
+                .as_deref()
+                .map_or(Reading::Unknown(Why::NotAsked), |acct| Reading::Known(self.names.account(acct))),
             device: line.dev.map_or(missing, |id| Reading::Known(self.names.device(id.as_bytes()))),
             at: Whereabouts {
                 network: self.names.network(address),
@@ -210,7 +213,10 @@ impl<'r> Replay<'r> {
                 listed: Reading::Known(listed),
             },
             client: Client {
-                software: line.ua.as_deref().map_or(Reading::Unknown(Why::Missing), |ua| Reading::Known(Software::of(ua))),
+                software: line
+                    .ua
+                    .as_deref()
+                    .map_or(Reading::Unknown(Why::Missing), |ua| Reading::Known(Software::of(ua))),
                 stack: stack.map_or(Reading::Unknown(Why::Missing), Reading::Known),
                 fingerprint: line.ja4.map_or(Reading::Unknown(Why::Missing), |ja4| {
                     Reading::Known(fingerprint(&[ja4, line.h2.unwrap_or_default()]))
@@ -218,7 +224,10 @@ impl<'r> Replay<'r> {
             },
             signs_in: line.route == "login",
             changes: CHANGES.contains(&line.route),
-            proof: line.auth.as_ref().map_or(Reading::Unknown(Why::Missing), |auth| Reading::Known(self.proof(auth, now))),
+            proof: line
+                .auth
+                .as_ref()
+                .map_or(Reading::Unknown(Why::Missing), |auth| Reading::Known(self.proof(auth, now))),
             facts: line.sess.and_then(|id| self.memory.sessions.read(self.names.session(id.as_bytes()).bits())),
             exposure: line.cred.as_ref().map_or(Reading::Unknown(Why::NotAsked), |cred| {
                 Reading::Known(match (cred.pair, cred.pwned) {

@@ -7,6 +7,9 @@
 use std::time::Duration;
 
 use super::decay::{Decayed, day, moment, second};
+use super::slots::{
+    Failing, Familiar, IDLE_DAYS, Trusted, Waiting, country_tag, device_tag, import_slot, least, network_tag, use_slot,
+};
 use super::{Earned, Observation, Reported, Reports, Visit};
 use crate::clock::Moment;
 use crate::judge::seen::{Client, Listed, Stack, Whereabouts};
@@ -14,7 +17,7 @@ use crate::judge::signals::Past;
 use crate::judge::signals::device::{Move, Moved, Standing};
 use crate::judge::signals::network::{Place, Ties};
 use crate::rules::signal::Signal;
-use crate::subject::{Device, Network};
+use crate::subject::Device;
 
 const DEVICES: usize = 8;
 const ADDRESSES: usize = 8;
@@ -30,8 +33,6 @@ const FIRST: Duration = Duration::from_secs(24 * 3600);
 const FURTHER: Duration = Duration::from_secs(3 * 24 * 3600);
 /// A report of compromise spoils what was seen this long before it.
 const SPOILT: Duration = Duration::from_secs(2 * 24 * 3600);
-/// What has not been used for this many days gives way first.
-const IDLE_DAYS: u16 = 180;
 /// Counts are halved here, so that a habit is a recent one.
 const HABIT: u16 = 60;
 
@@ -40,58 +41,6 @@ const FAILURES: Duration = match Signal::AccountFailures.about().half_life {
     Some(half_life) => half_life,
     None => Duration::from_secs(3600),
 };
-
-/// A device that the account trusts. An empty slot has no days.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-struct Trusted {
-    tag: u32,
-    software: u16,
-    stack: u16,
-    /// A second stack of the same program: a resumed or another kind of connection.
-    other_stack: u16,
-    /// The move that was counted last, so that it is counted once.
-    noted: u16,
-    last_day: u16,
-    days: u8,
-    proved: bool,
-}
-
-impl Trusted {
-    const fn is_used(&self) -> bool {
-        self.days > 0
-    }
-}
-
-/// Something that the account knows: an address, a range, a provider, a country. An empty slot has no days.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-struct Familiar {
-    tag: u32,
-    last_day: u16,
-    days: u8,
-}
-
-/// A sign-in in quarantine. An empty slot was never seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-struct Waiting {
-    device: u32,
-    address: u32,
-    range: u32,
-    provider: u32,
-    first: u32,
-    last: u32,
-    country: u16,
-    software: u16,
-    stack: u16,
-    listed: u8,
-    unknown_device: bool,
-}
-
-/// Failed sign-ins of the account by one device. An empty slot counts nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-struct Failing {
-    device: u32,
-    count: Decayed,
-}
 
 /// What is remembered of one account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -119,23 +68,6 @@ pub struct AccountHistory {
 }
 
 const _: () = assert!(size_of::<AccountHistory>() <= 496, "with its key and mark an account stays within 512 bytes");
-
-/// Half of a keyed hash: enough to tell a handful of values of one account apart. Never 0.
-fn tag(bits: u64) -> u32 {
-    (bits as u32).max(1)
-}
-
-fn device_tag(device: Device) -> u32 {
-    tag(device.bits())
-}
-
-fn network_tag(network: Network) -> u32 {
-    tag(network.bits())
-}
-
-fn country_tag(country: [u8; 2]) -> u16 {
-    u16::from_be_bytes(country)
-}
 
 impl AccountHistory {
     fn trusted(&self, device: Device) -> Option<&Trusted> {
@@ -232,6 +164,11 @@ impl AccountHistory {
         self.last_success != 0
     }
 
+    /// Whether anything of it is known: a device or a network.
+    fn has_past(&self) -> bool {
+        self.has_trusted_device() || self.addresses.iter().any(|slot| slot.days > 0)
+    }
+
     /// Whether it trusts any device.
     pub fn has_trusted_device(&self) -> bool {
         self.devices.iter().any(Trusted::is_used)
@@ -308,8 +245,9 @@ impl AccountHistory {
                 match earned {
                     // Challenged and not passed (yet): never learned from.
                     Earned::Nothing => {}
-                    Earned::Seen => self.wait(visit, now),
-                    Earned::Assured => self.take_in(visit, false, now),
+                    // The first sign-in of all has nothing of the account's own behind it: it waits, whatever its score.
+                    Earned::Assured if self.has_past() => self.take_in(visit, false, now),
+                    Earned::Seen | Earned::Assured => self.wait(visit, now),
                 }
             }
             Observation::StepUpPassed(visit) => {
@@ -576,54 +514,4 @@ pub struct Imported {
     pub last: Moment,
     /// How often, at least once.
     pub visits: u16,
-}
-
-/// Takes something over; a long file of short visits pushes out nothing of many.
-fn import_slot(slots: &mut [Familiar], tag: u32, days: u8, last_day: u16) {
-    if let Some(slot) = slots.iter_mut().find(|slot| slot.days > 0 && slot.tag == tag) {
-        (slot.days, slot.last_day) = (slot.days.max(days), slot.last_day.max(last_day));
-        return;
-    }
-    let worth = |slot: &Familiar| (slot.days, slot.last_day);
-    if let Some(slot) = least(slots, worth).and_then(|at| slots.get_mut(at)) {
-        let newcomer = Familiar { tag, last_day, days };
-        if worth(slot) < worth(&newcomer) {
-            *slot = newcomer;
-        }
-    }
-}
-
-/// One more day of something known, or something new in the place of what is worth least. Says whether it is new.
-fn use_slot(slots: &mut [Familiar], tag: u32, today: u16) -> bool {
-    if let Some(slot) = slots.iter_mut().find(|slot| slot.days > 0 && slot.tag == tag) {
-        if slot.last_day < today {
-            slot.days = slot.days.saturating_add(1);
-            slot.last_day = today;
-        }
-        return false;
-    }
-    let worth = |slot: &Familiar| match slot.days {
-        0 => (false, 0, 0),
-        days => (
-            today.saturating_sub(slot.last_day) < IDLE_DAYS,
-            slot.last_day.saturating_add(5 * u16::from(days.min(4))),
-            0,
-        ),
-    };
-    if let Some(slot) = least(slots, worth).and_then(|at| slots.get_mut(at)) {
-        *slot = Familiar { tag, last_day: today, days: 1 };
-    }
-    true
-}
-
-/// The place of the slot that is worth least; the first of equals.
-fn least<T, W: PartialOrd>(slots: &[T], worth: impl Fn(&T) -> W) -> Option<usize> {
-    let mut least: Option<(usize, W)> = None;
-    for (at, slot) in slots.iter().enumerate() {
-        let worth = worth(slot);
-        if least.as_ref().is_none_or(|(_, lowest)| worth < *lowest) {
-            least = Some((at, worth));
-        }
-    }
-    least.map(|(at, _)| at)
 }

@@ -9,6 +9,7 @@ mod device;
 mod population;
 mod reports;
 mod shared;
+mod slots;
 
 pub use account::{AccountHistory, Imported};
 pub use decay::Tried;

@@ -144,7 +144,7 @@ impl Population {
     pub fn climate(&self, now: Moment) -> Climate {
         let (tries, worked) = self.known.now(WEEK, now);
         let clean = ((worked + 46.0) / (tries + 50.0)).clamp(0.75, 0.98);
-        let all = Parent { clean, contamination: 0.2 };
+        let all = Parent { clean, contamination: 0.1 };
         let usually = contamination(self.strangers_usually.now(WEEK, now), 40.0, all);
         let lately = contamination(self.strangers.now(ATTACK, now), 15.0, Parent { clean, contamination: usually });
         let seconds = second(now);
@@ -219,8 +219,8 @@ impl Default for Climate {
     fn default() -> Self {
         Self {
             clean: 0.92,
-            usually: 0.2,
-            lately: 0.2,
+            usually: 0.1,
+            lately: 0.1,
             networks: 1.0,
             providers: 1.0,
             countries: 1.0,

@@ -73,8 +73,8 @@ mod tests {
     #[test]
     fn a_step_up_fades() {
         let at = |minutes: u64| recent(Duration::from_secs(minutes * MINUTE));
-        assert_eq!(at(15), Some(Points::whole(4)));
-        assert_eq!(at(135), Some(Points::whole(2)));
+        assert_eq!(at(15), Some(Points::whole(2)));
+        assert_eq!(at(135), Some(Points::whole(1)));
         assert_eq!(at(60 * 48), None);
         assert_eq!(recent(Duration::MAX), None);
     }

@@ -106,6 +106,17 @@ pub(in crate::judge) fn weigh(read: &Read, stage: Stage) -> [Says; 3] {
         return [None; 3];
     }
     let helps = |points: Points| if stage == Stage::Attempt { points.max(Points::ZERO) } else { points };
+    let changed = match read.changed {
+        Reading::Known(points) => points,
+        Reading::Unknown(why) if why.is_fault() => Signal::DeviceChanged.about().points,
+        Reading::Unknown(_) => Points::ZERO,
+    };
+    if let Reading::Unknown(why) = read.device
+        && why.is_fault()
+    {
+        // It may be one that the account trusts and that looks other than it should.
+        return [Some((Signal::DeviceUnknown, helps(by_habit(read.past).min(changed)))), None, None];
+    }
     let standing = read.device.known().unwrap_or(Standing::New);
     if !standing.is_trusted() {
         let unknown = by_habit(read.past);
@@ -117,18 +128,15 @@ pub(in crate::judge) fn weigh(read: &Read, stage: Stage) -> [Says; 3] {
         let vouched = vouched.then(|| (Signal::DeviceVouched, Signal::DeviceVouched.about().points));
         return [Some((signal, helps(points))), vouched, None];
     }
-    let changed = match read.changed {
-        Reading::Known(points) => points,
-        Reading::Unknown(why) if why.is_fault() => Signal::DeviceChanged.about().points,
-        Reading::Unknown(_) => Points::ZERO,
-    };
     let changed_line = (changed < Points::ZERO).then_some((Signal::DeviceChanged, helps(changed)));
     if changed <= SURPRISE {
         return [None, None, Some((Signal::DeviceChanged, helps(changed)))];
     }
     let (signal, points) = match standing {
+        // A proof can be relayed, and a number taken over: on its first day a proved device is only half believed.
+        Standing::Trusted { proved: true, days: 0..=1 } => (Signal::DeviceProved, Points::whole(4)),
         Standing::Trusted { proved: true, days } => {
-            (Signal::DeviceProved, Points::whole(12 + i32::from(days.saturating_sub(1)).min(4)))
+            (Signal::DeviceProved, Points::whole(12 + i32::from(days.saturating_sub(2)).min(4)))
         }
         Standing::Trusted { days, .. } => {
             (Signal::DeviceFamiliar, Points::whole(10 + i32::from(days.saturating_sub(1)).min(4)))

@@ -134,7 +134,7 @@ fn against_own_past(read: &Read, stage: Stage) -> [Says; 2] {
             return match read.network {
                 Reading::Known(Place::Known) => [Some((Signal::NetworkKnown, Points::ZERO)), None],
                 Reading::Known(_) | Reading::Unknown(_) => {
-                    [Some((Signal::NetworkNew, Signal::NetworkNew.about().points)), country_hidden()]
+                    [Some((Signal::NetworkNew, Signal::NetworkNew.about().points)), country_hidden(read.country)]
                 }
             };
         }
@@ -143,7 +143,7 @@ fn against_own_past(read: &Read, stage: Stage) -> [Says; 2] {
     let place = match read.network {
         Reading::Known(place) => place,
         Reading::Unknown(why) if why.is_fault() => {
-            return [Some((Signal::NetworkNew, Signal::NetworkNew.about().points)), country_hidden()];
+            return [Some((Signal::NetworkNew, Signal::NetworkNew.about().points)), country_hidden(read.country)];
         }
         Reading::Unknown(_) => Place::New,
     };
@@ -152,14 +152,14 @@ fn against_own_past(read: &Read, stage: Stage) -> [Says; 2] {
     let place = match place {
         // Who guesses is nowhere near; who has the password often is.
         Place::Known if stage == Stage::Attempt => (Signal::NetworkKnown, 18.0),
-        Place::Known => (Signal::NetworkKnown, db((1.0 - new) / 0.04).clamp(0.0, 12.0)),
+        Place::Known => (Signal::NetworkKnown, db((1.0 - new) / 0.04).clamp(4.0, 12.0)),
         Place::Near if stage == Stage::Attempt => (Signal::RangeKnown, 9.0),
         Place::Near => (Signal::RangeKnown, 4.0),
         Place::SameProvider if stage == Stage::Attempt => (Signal::ProviderKnown, 3.0),
         Place::SameProvider => (Signal::ProviderKnown, (1.0 + 0.6 * moved(&past, &read.season)).min(6.0)),
         Place::New => {
             let season = 0.7 * db(read.season.providers);
-            let new = (-6.0 + 0.4 * moved(&past, &read.season) + season).clamp(-22.0, 0.0);
+            let new = (-6.0 + 0.4 * moved(&past, &read.season) + season).clamp(-10.0, 0.0);
             (Signal::NetworkNew, new * exit.network)
         }
     };
@@ -167,14 +167,16 @@ fn against_own_past(read: &Read, stage: Stage) -> [Says; 2] {
         Reading::Known(false) => {
             Some((Signal::CountryNew, points((-9.0 + db(read.season.countries)).clamp(-9.0, 0.0) * exit.country)))
         }
-        Reading::Unknown(why) if why.is_fault() => country_hidden(),
+        Reading::Unknown(why) if why.is_fault() => country_hidden(read.country),
         Reading::Known(true) | Reading::Unknown(_) => None,
     };
     [Some((place.0, points(place.1))), country]
 }
 
-fn country_hidden() -> Says {
-    Some((Signal::CountryNew, Signal::CountryNew.about().points))
+/// The most that the country can weigh, where one was asked for at all.
+fn country_hidden(country: Reading<bool>) -> Says {
+    let asked = !matches!(country, Reading::Unknown(Why::NotAsked));
+    asked.then(|| (Signal::CountryNew, Signal::CountryNew.about().points))
 }
 
 /// What lists say of the address, and which of it the account has come with before.

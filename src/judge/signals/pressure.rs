@@ -9,6 +9,7 @@ use super::{Says, points};
 use crate::clock::Moment;
 use crate::confidence::{Points, Reading};
 use crate::judge::history::{Climate, Parent, Shared, Tried};
+use crate::judge::stage::Stage;
 use crate::rules::signal::Signal;
 
 /// What the buckets of this request say.
@@ -20,7 +21,8 @@ pub struct Guessing {
     pub share: f32,
 }
 
-/// The worst bucket, and a third of the next two: they are seldom independent.
+/// The worst of where it comes from and the worst of what it comes with; of the milder of the two a third: they are seldom
+/// independent.
 const SECOND: f32 = 0.35;
 
 impl Guessing {
@@ -28,8 +30,8 @@ impl Guessing {
     pub fn of(buckets: &[(Shared, Tried)], climate: &Climate, now: Moment) -> Self {
         let odds = |share: f32| (1.0 - share) / share;
         let site = Parent { clean: climate.clean, contamination: climate.lately };
-        let usual = Parent { contamination: climate.usually.min(0.2), ..site };
-        let mut worst = [0.0_f32; 3];
+        let usual = Parent { contamination: climate.usually.min(0.1), ..site };
+        let (mut place, mut program) = (0.0_f32, 0.0_f32);
         let mut best = 0.0_f32;
         let mut address = 0.0_f32;
         for (shared, tried) in buckets {
@@ -39,15 +41,14 @@ impl Guessing {
             if *shared == Shared::Address {
                 address = tried.contamination(*shared, usual, now);
             }
-            let mut says = says;
-            for slot in &mut worst {
-                if says < *slot {
-                    std::mem::swap(slot, &mut says);
-                }
-            }
+            let worst = match shared {
+                Shared::Address | Shared::Range | Shared::Provider => &mut place,
+                Shared::Program | Shared::Fingerprint | Shared::Device => &mut program,
+            };
+            *worst = worst.min(says);
         }
-        let [first, second, third] = worst;
-        let sum = if first < 0.0 { first + SECOND * (second + third) } else { best };
+        let (worse, milder) = (place.min(program), place.max(program));
+        let sum = if worse < 0.0 { worse + SECOND * milder } else { best };
         Self { points: points(sum.clamp(-20.0, 2.0)), share: address }
     }
 }
@@ -63,10 +64,20 @@ pub(in crate::judge) const GUESSES: f32 = 3.5;
 /// From this share of guesses on an address is contaminated: even odds.
 pub(in crate::judge) const CONTAMINATED: f32 = 0.5;
 
+/// So many failures of others on an account are no run yet.
+const A_FEW: f32 = 8.0;
+
 /// Failed sign-ins of the account from other devices.
-pub(in crate::judge) fn weigh_account_failures(failures: Reading<f32>, place: Reading<Place>, trusted: bool) -> Says {
+pub(in crate::judge) fn weigh_account_failures(
+    failures: Reading<f32>,
+    place: Reading<Place>,
+    trusted: bool,
+    stage: Stage,
+) -> Says {
     let own = trusted || matches!(place.known(), Some(Place::Known));
-    counted(Signal::AccountFailures, failures, 3.0, own)
+    // Before the answer only a run of them counts: who fails a few times on somebody's account must not keep them out.
+    let spared = if stage == Stage::Attempt { A_FEW } else { 0.0 };
+    counted(Signal::AccountFailures, failures.map(|count| count - spared), 3.0, own)
 }
 
 /// So many failures of a device are its owner's typing.

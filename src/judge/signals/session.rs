@@ -24,7 +24,9 @@ pub(in crate::judge) fn weigh(continuity: Reading<Continuity>, device_charged: b
     let worst = |signal: Signal| Some((signal, signal.about().points));
     let now = match continuity {
         Reading::Known(now) => now,
-        Reading::Unknown(why) if why.is_fault() => return [worst(Signal::SessionChanged), None, None],
+        Reading::Unknown(why) if why.is_fault() => {
+            return [worst(Signal::SessionChanged), worst(Signal::SessionMoved), None];
+        }
         Reading::Unknown(_) => return [None; 3],
     };
     let changed = (now.changed < Points::ZERO && !device_charged).then_some((Signal::SessionChanged, now.changed));

@@ -120,7 +120,6 @@ codes! {
     BAD_SHARE "W0180" Error "A share cannot be read."
     NO_PROXY "W0181" Error "A header of proxies is named, but no proxy is trusted."
     UNKNOWN_SIGNAL "W0190" Error "A weight is given to a signal that there is not."
-    SIGNAL_TWICE "W0191" Error "A signal is weighed twice."
 }
 
 #[cfg(test)]

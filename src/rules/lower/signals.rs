@@ -1,7 +1,7 @@
 //! How much each signal weighs.
 
 use super::Lower;
-use super::names::Entry;
+use super::names::{Entry, Index};
 use crate::rules::diagnostic::{Diagnostic, codes};
 use crate::rules::signal::{Signal, Weights};
 use crate::rules::syntax::closest;
@@ -11,7 +11,7 @@ impl Lower<'_> {
     /// The weights of `[signals]`. A name that is none is an error: a weight that does nothing would be believed to do something.
     pub(super) fn weights(&mut self, files: &[Entry<'_, SignalFile>]) -> Weights {
         let mut weights = Weights::default();
-        let mut seen: Vec<&str> = Vec::new();
+        Index::new("signal", files, self.report);
         for (name, file) in files {
             let Some(signal) = Signal::named(&name.value) else {
                 let problem = Diagnostic::of(&codes::UNKNOWN_SIGNAL, format!("there is no signal `{}`", name.value));
@@ -21,11 +21,6 @@ impl Lower<'_> {
                 self.error(problem.at(name.span, "unknown").help(help));
                 continue;
             };
-            if seen.contains(&signal.about().name) {
-                let problem = Diagnostic::of(&codes::SIGNAL_TWICE, format!("signal `{}` is weighed twice", name.value));
-                self.error(problem.at(name.span, "again here").help("keep one of them"));
-            }
-            seen.push(signal.about().name);
             if let Some(weight) = file.and_then(|file| file.weight.given()) {
                 weights.set(signal, u8::try_from(weight.value).unwrap_or(Weights::MOST));
             }
