@@ -1,4 +1,4 @@
-//! One table on the disk: written beside the old file, made safe and renamed, so that a crash leaves the old one or the new one.
+//! One store on the disk: written beside the old file, made safe and renamed, so that a crash leaves the old one or the new one.
 //!
 //! A file says which store it is of, the layout of its records and the key that made its hashes, and ends with a digest of all
 //! of it. It is believed whole or not at all: nothing enters a table before the last byte was checked. What is not believed is
@@ -27,11 +27,16 @@ const DIGEST: usize = 32;
 /// Bytes that are read or written at once.
 const BUFFER: usize = 256 * 1024;
 
-/// A value that outlives the process. Its fields are its layout: a file with other fields is refused.
-pub trait Kept: Copy + Default + Worth + Serialize + DeserializeOwned {
+/// A record that outlives the process. The fields of its default are its layout: a file with other fields is refused.
+pub trait Record: Default + Serialize + DeserializeOwned {
     /// Another number when a field means something else under the same name.
     const VERSION: u16 = 1;
+}
 
+impl<V: Kept> Record for V {}
+
+/// The value of a table that outlives the process.
+pub trait Kept: Copy + Default + Worth + Serialize + DeserializeOwned {
     /// How long ago it was last used or changed.
     fn idle(&self, now: Moment) -> Duration;
 }
@@ -74,14 +79,14 @@ pub fn path(dir: &Path, store: &str) -> PathBuf {
 }
 
 /// What the records of a value look like: its version and the names of its fields.
-fn layout<V: Kept>() -> u64 {
+fn layout<V: Record>() -> u64 {
     let mut names = serde_json::to_value(V::default()).map(|value| value.to_string()).unwrap_or_default();
     names.push_str(&format!("{} {}", V::VERSION, std::any::type_name::<V>().rsplit("::").next().unwrap_or_default()));
     let digest = digest::digest(&digest::SHA256, names.as_bytes());
     digest.as_ref().iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
-fn head<V: Kept>(seal: Seal<'_>) -> Vec<u8> {
+fn head<V: Record>(seal: Seal<'_>) -> Vec<u8> {
     let mut head = MAGIC.to_vec();
     head.extend(FORM.to_le_bytes());
     head.extend(layout::<V>().to_le_bytes());
@@ -96,6 +101,14 @@ fn head<V: Kept>(seal: Seal<'_>) -> Vec<u8> {
 /// # Errors
 /// When the system refuses any step; the old file stands.
 pub fn write<V: Kept>(dir: &Path, seal: Seal<'_>, table: &Table<V>) -> io::Result<u64> {
+    write_each(dir, seal, |each| table.for_each(each))
+}
+
+/// Writes every record that `all` shows, each with a key, and says how many they were.
+///
+/// # Errors
+/// When the system refuses any step, or a record is longer than one may be; the old file stands.
+pub fn write_each<V: Record>(dir: &Path, seal: Seal<'_>, all: impl FnOnce(&mut dyn FnMut(u64, &V))) -> io::Result<u64> {
     let (new, place) = (dir.join(format!("{}.kept.new", seal.store)), path(dir, seal.store));
     match fs::remove_file(&new) {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
@@ -110,7 +123,7 @@ pub fn write<V: Kept>(dir: &Path, seal: Seal<'_>, table: &Table<V>) -> io::Resul
     };
     put(&head::<V>(seal), &mut sum)?;
     let (mut count, mut failed, mut record) = (0_u64, None, Vec::new());
-    table.for_each(|key, value| {
+    all(&mut |key, value| {
         if failed.is_some() {
             return;
         }
@@ -154,19 +167,29 @@ pub fn read<V: Kept>(
     keep: Duration,
     now: Moment,
 ) -> Result<Option<u64>, Flaw> {
+    let mut taken = 0;
+    let found = read_each::<V>(dir, seal, |key, value| {
+        taken += u64::from(value.idle(now) <= keep && table.put(key, now, value));
+    })?;
+    Ok(found.then_some(taken))
+}
+
+/// Shows every record of a file to `each`, in the order in which they were written, once all of it was checked. False when there
+/// is no file.
+///
+/// # Errors
+/// Why the file is not believed; nothing was shown then.
+pub fn read_each<V: Record>(dir: &Path, seal: Seal<'_>, each: impl FnMut(u64, V)) -> Result<bool, Flaw> {
     let open = || match File::open(path(dir, seal.store)) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     };
-    let Some(file) = open()? else { return Ok(None) };
+    let Some(file) = open()? else { return Ok(false) };
     walk::<V>(file, seal, |_, _| ())?;
-    let Some(file) = open()? else { return Ok(None) };
-    let mut taken = 0;
-    walk::<V>(file, seal, |key, value| {
-        taken += u64::from(value.idle(now) <= keep && table.put(key, now, value));
-    })?;
-    Ok(Some(taken))
+    let Some(file) = open()? else { return Ok(false) };
+    walk::<V>(file, seal, each)?;
+    Ok(true)
 }
 
 /// Puts a file that is not believed out of the way, in place of the one before.
@@ -205,7 +228,7 @@ impl Reader {
 }
 
 /// Goes through a file, shows every record to `each`, and says at the end whether it holds.
-fn walk<V: Kept>(file: File, seal: Seal<'_>, mut each: impl FnMut(u64, V)) -> Result<(), Flaw> {
+fn walk<V: Record>(file: File, seal: Seal<'_>, mut each: impl FnMut(u64, V)) -> Result<(), Flaw> {
     let mut reader =
         Reader { file: BufReader::with_capacity(BUFFER, file), sum: digest::Context::new(&digest::SHA256), at: 0 };
     let wanted = head::<V>(seal);

@@ -7,6 +7,7 @@
 pub mod capacity;
 pub mod checkpoint;
 pub mod ended;
+pub mod everybody;
 pub mod handoffs;
 pub mod keeper;
 pub mod limits;
@@ -26,11 +27,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::judge::history::{AccountHistory, Climate, DeviceRecord, Population, Tried};
+use crate::judge::history::{AccountHistory, Climate, DeviceRecord, Tried};
 use crate::swap::Swap;
 
 pub use capacity::Capacity;
 pub use ended::Ended;
+use everybody::Everybody;
 pub use handoffs::{Handoff, Handoffs, Reference};
 pub use limits::{Allowances, Limiter};
 pub use loops::Loops;
@@ -84,8 +86,8 @@ pub struct Memory {
     pub shared: Table<Tried>,
     /// When devices last fetched a page.
     pub pages: Pages,
-    /// Everybody together, and when that was last published.
-    population: Mutex<(Population, Moment)>,
+    /// Everybody together.
+    population: Mutex<Everybody>,
     /// What the judge knows of everybody.
     climate: Swap<Climate>,
     /// By [`crate::subject::Session`].

@@ -227,11 +227,12 @@ impl Memory {
 
     /// Changes what is known of everybody, and publishes it once a second.
     fn population(&self, now: Moment, change: impl FnOnce(&mut crate::judge::history::Population)) {
-        let mut population = self.population.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut population.0);
-        if now.since(population.1) >= LOOK || population.1 > now {
-            population.1 = now;
-            self.climate.store(std::sync::Arc::new(population.0.climate(now)));
+        let mut everybody = self.population.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut everybody.population);
+        everybody.changes += 1;
+        if now.since(everybody.published) >= LOOK || everybody.published > now {
+            everybody.published = now;
+            self.climate.store(std::sync::Arc::new(everybody.population.climate(now)));
         }
     }
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::checkpoint::{self, Flaw, Kept, Seal};
 use super::ended::EndedAt;
+use super::everybody::Together;
 use super::retention::Retention;
 use super::table::{Table, Worth};
 use super::{Memory, SessionFacts};
@@ -275,12 +276,12 @@ impl Memory {
             transmitters,
             // A switch, which tells nothing of anybody.
             reported: _,
-            // A device's last page, for half an hour; and everybody together, which is nobody.
-            pages: _,
-            population: _,
-            climate: _,
+            pages,
+            population,
+            // Made from the population.
+            climate,
         } = self;
-        let lasting: [Box<dyn Store + '_>; 5] = [
+        let lasting: [Box<dyn Store + '_>; 6] = [
             Box::new(Lasting {
                 about: &ACCOUNTS,
                 table: accounts,
@@ -311,10 +312,11 @@ impl Memory {
                 keep: |retention| retention.sessions,
                 of: |_, _, _| false,
             }),
+            Box::new(Together { everybody: population, climate }),
         ];
         let mut all = Vec::from(lasting);
         all.extend(handoffs.stores());
-        all.extend([loops.store(), throttles.store(), help.of_help(), strangers.of_strangers()]);
+        all.extend([pages.store(), loops.store(), throttles.store(), help.of_help(), strangers.of_strangers()]);
         all.extend(allowances.stores());
         all.extend(transmitters.stores());
         all

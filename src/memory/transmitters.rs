@@ -7,21 +7,21 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::checkpoint::{Flaw, Kept};
+use super::checkpoint::{self, Flaw, Kept, Record, Seal};
 use super::retention::Retention;
 use super::stores::{About, Lasting, Store};
 use super::table::{Table, Worth};
 use crate::clock::Moment;
-use crate::judge::history::Report;
+use crate::judge::history::{Report, Reported};
 use crate::rules::shared_signals::{REMEMBERED, Transmitter};
-use crate::subject::Account;
+use crate::subject::{Account, Session};
 
 /// Events that were taken and are remembered, of all transmitters.
 const TAKEN: usize = 262_144;
@@ -49,9 +49,9 @@ const HELD_BACK: About = About {
     holds: "what was reported of it and when it happened, until it is applied",
     key: "none: they wait in the order in which they came",
     purpose: "to let no transmitter take from more customers than it may",
-    kept: "until its transmitter may take more, and at most as long as the process runs",
-    erased: "weir erase",
-    on_disk: false,
+    kept: "until its transmitter may take more, or is not named any more",
+    erased: "weir erase, from memory and disk at once",
+    on_disk: true,
 };
 
 /// When an event was taken.
@@ -129,6 +129,8 @@ pub enum Admitted {
 pub struct Transmitters {
     taken: Table<TakenAt>,
     states: Mutex<HashMap<Arc<str>, State>>,
+    /// Another number whenever something else is held back.
+    changes: AtomicU64,
     reading: AtomicUsize,
     silent: AtomicBool,
 }
@@ -138,6 +140,7 @@ impl Default for Transmitters {
         Self {
             taken: Table::new(TAKEN),
             states: Mutex::default(),
+            changes: AtomicU64::new(0),
             reading: AtomicUsize::new(0),
             silent: AtomicBool::new(false),
         }
@@ -196,6 +199,7 @@ impl Transmitters {
             return Admitted::Now;
         }
         state.held.push_back(report);
+        self.changed();
         Admitted::Held { waiting: state.held.len() }
     }
 
@@ -207,6 +211,7 @@ impl Transmitters {
         if takes && !state.may_take(law, now) {
             return None;
         }
+        self.changed();
         state.held.pop_front()
     }
 
@@ -227,6 +232,9 @@ impl Transmitters {
             dropped += if named { 0 } else { state.held.len() };
             named
         });
+        if dropped > 0 {
+            self.changed();
+        }
         dropped
     }
 
@@ -243,7 +251,12 @@ impl Transmitters {
     /// The stores that it is.
     pub(super) fn stores(&self) -> [Box<dyn Store + '_>; 2] {
         let events = Lasting { about: &EVENTS, table: &self.taken, keep: |_| REMEMBERED, of: |_, _, _| false };
-        [Box::new(events), Box::new(HeldBack(self))]
+        // What is held back goes to the disk before it is remembered that it was taken: of two files, one may be the older.
+        [Box::new(HeldBack(self)), Box::new(events)]
+    }
+
+    fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
     fn states(&self) -> MutexGuard<'_, HashMap<Arc<str>, State>> {
@@ -257,6 +270,23 @@ fn state<'s>(states: &'s mut HashMap<Arc<str>, State>, law: &Transmitter, now: M
     }
     states.entry(law.name.clone()).or_insert_with(|| State { since: now, ..State::default() })
 }
+
+/// One report that waits, as it is written.
+#[derive(Serialize, Deserialize)]
+struct Waiting {
+    transmitter: String,
+    report: Report,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        let (account, session) = (Some(Account::from_bits(0)), Some(Session::from_bits(0)));
+        let report = Report { reported: Reported::Compromised, account, session, at: Moment::default() };
+        Self { transmitter: String::new(), report }
+    }
+}
+
+impl Record for Waiting {}
 
 /// What is held back, as a store.
 struct HeldBack<'t>(&'t Transmitters);
@@ -283,6 +313,7 @@ impl Store for HeldBack<'_> {
             state.held.retain(|report| report.account != Some(account));
             gone += before - state.held.len();
         }
+        self.0.changed();
         gone
     }
 
@@ -291,15 +322,33 @@ impl Store for HeldBack<'_> {
     }
 
     fn changes(&self) -> Option<u64> {
-        None
+        Some(self.0.changes.load(Ordering::Acquire))
     }
 
-    fn save(&self, _: &Path, _: u64) -> io::Result<u64> {
-        Ok(0)
+    fn save(&self, dir: &Path, key: u64) -> io::Result<u64> {
+        // A copy: no event waits for the disk.
+        let held: Vec<(Arc<str>, VecDeque<Report>)> =
+            self.0.states().iter().map(|(name, state)| (name.clone(), state.held.clone())).collect();
+        checkpoint::write_each(dir, Seal { store: HELD_BACK.name, key }, |each| {
+            let reports = held.iter().flat_map(|(name, held)| held.iter().map(move |report| (name, report)));
+            for (turn, (name, report)) in (0..).zip(reports) {
+                each(turn, &Waiting { transmitter: name.as_ref().into(), report: *report });
+            }
+        })
     }
 
-    fn load(&self, _: &Path, _: u64, _: &Retention, _: Moment) -> Result<Option<u64>, Flaw> {
-        Ok(None)
+    fn load(&self, dir: &Path, key: u64, _: &Retention, now: Moment) -> Result<Option<u64>, Flaw> {
+        let (mut states, mut taken) = (self.0.states(), 0);
+        let found = checkpoint::read_each(dir, Seal { store: HELD_BACK.name, key }, |_, waiting: Waiting| {
+            let known = states.len() < KNOWN || states.contains_key(&*waiting.transmitter);
+            let state = known.then(|| states.entry(waiting.transmitter.into()));
+            let state = state.map(|state| state.or_insert_with(|| State { since: now, ..State::default() }));
+            if let Some(state) = state.filter(|state| state.held.len() < HELD) {
+                state.held.push_back(waiting.report);
+                taken += 1;
+            }
+        })?;
+        Ok(found.then_some(taken))
     }
 }
 

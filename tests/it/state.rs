@@ -8,12 +8,14 @@ use http::{HeaderName, StatusCode};
 use serde_json::{Value, json};
 use weir::clock::{Clock, Moment};
 use weir::confidence::{Reading, Why};
-use weir::judge::history::{Observation, Report, Reported, Visit};
-use weir::judge::seen::{Client, Whereabouts};
+use weir::judge::history::{AccountHistory, Earned, Observation, Report, Reported, Visit};
+use weir::judge::seen::{Client, Software, Whereabouts};
+use weir::judge::signals::device::Move;
 use weir::memory::handoffs::Handoff;
 use weir::memory::keeper::{Beyond, Keeper};
 use weir::memory::limits::account_on;
 use weir::memory::retention::Retention;
+use weir::memory::transmitters::Admitted;
 use weir::memory::{Limiter, Memory, Places, SessionFacts};
 use weir::rules::limits::{Key, Limit, Rate};
 use weir::rules::ruleset::JwksSource;
@@ -241,6 +243,7 @@ fn filled(memory: &Memory) -> Account {
     memory.throttles.ask(7, Duration::from_secs(10), NOON).unwrap();
     memory.help.take(8, 5, NOON);
     memory.strangers.take(9, 5, NOON);
+    memory.pages.fetched(device, NOON);
     memory.ended.end(Session::from_bits(10), NOON, NOON);
     assert!(memory.transmitters.take(&transmitter(), 11, NOON, NOON));
     let rate = Rate { count: std::num::NonZeroU32::MIN, per: Duration::from_secs(60) };
@@ -274,8 +277,10 @@ fn every_store_forgets_in_its_time_and_not_before() {
         ("strangers", 3600),
         ("ended", 30 * DAY),
         ("events", 7 * DAY),
+        ("pages", 1800),
     ];
-    let by_turn = ["events_held"];
+    // What is held back goes when its turn comes; of everybody together there is one, whose counts fade.
+    let by_turn = ["events_held", "population"];
     let dir = tempfile::tempdir().unwrap();
     let mut looked_at = 0;
     for store in Memory::new(&Places::default()).stores() {
@@ -307,6 +312,100 @@ fn every_store_forgets_in_its_time_and_not_before() {
         looked_at += 1;
     }
     assert_eq!(looked_at, lasts.len() + 6);
+}
+
+#[test]
+fn what_everybody_does_is_still_usual_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = Arc::new(Memory::new(&Places::default()));
+    let (clock, hand) = Clock::manual(NOON);
+    let calm = memory.climate();
+    let at = |number| Whereabouts {
+        network: Network::from_bits(number),
+        range: Network::from_bits(number),
+        provider: Reading::Known(7),
+        country: Reading::Known(*b"GB"),
+        listed: Reading::Unknown(Why::NotAsked),
+    };
+    // Customers of long standing, all of whom move from one program to another on the same day; and guesses beside them.
+    let client = |agent: &str| Client { software: Reading::Known(Software::of(agent)), ..Client::default() };
+    let (old, new) = (client("ExampleApp/4.1 (Android 15)"), client("Mozilla/5.0 (Windows NT 10.0) Firefox/143.0"));
+    let visit = |number, client| Visit { device: Some(Device::from_bits(number)), at: at(number), client };
+    for customer in 1..200_u64 {
+        let account = Account::from_bits(customer << 32);
+        memory.accounts.put(account.bits(), NOON, AccountHistory::of_a_regular(&visit(customer, old), NOON));
+    }
+    hand.advance(Duration::from_secs(40 * 86_400));
+    for customer in 1..200_u64 {
+        let account = Account::from_bits(customer << 32);
+        memory.signed_in(Some(account), &visit(customer, new), true, Some(Earned::Assured), clock.now());
+        memory.signed_in(None, &visit(customer + 5000, new), false, None, clock.now());
+        hand.advance(Duration::from_millis(100));
+    }
+    let told = |memory: &Memory| {
+        // Published at the latest a second after the next sign-in.
+        memory.signed_in(None, &visit(9999, new), false, None, clock.now().plus(Duration::from_secs(2)));
+        *memory.climate()
+    };
+    keeper(&memory, dir.path(), &clock).keep().unwrap();
+    let before = told(&memory);
+    assert!(before.lately > calm.lately && before.clean > calm.clean, "{before:?}");
+    let moved = memory.accounts.read(1 << 32).unwrap().moved(Device::from_bits(1), &old.clone());
+    let share = moved.each().map(|made| before.share(Move { from: made.to, to: made.from })).next();
+    assert!(share.is_some_and(|share| share > 0.3), "most of them have moved: {share:?} {moved:?}");
+
+    let again = Arc::new(Memory::new(&Places::default()));
+    keeper(&again, dir.path(), &clock).load();
+    assert!(again.climate().lately > calm.lately, "the judge is told at once");
+    assert_eq!(told(&again), before);
+
+    // Damaged, it is put aside whole, and everybody is as on the first day.
+    let file = dir.path().join("population.kept");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let first = Arc::new(Memory::new(&Places::default()));
+    keeper(&first, dir.path(), &clock).load();
+    assert_eq!(*first.climate(), *calm);
+    assert!(dir.path().join("population.kept.bad").exists());
+}
+
+#[test]
+fn a_report_that_was_taken_and_waits_its_turn_is_applied_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (clock, hand) = Clock::manual(NOON);
+    let memory = Arc::new(Memory::new(&Places::default()));
+    let shut = |account| {
+        let account = Some(Account::from_bits(account));
+        Report { reported: Reported::Disabled, account, session: None, at: NOON }
+    };
+    assert_eq!(memory.transmitters.admit(&transmitter(), shut(1), NOON), Admitted::Now);
+    for account in 2..5 {
+        assert!(matches!(memory.transmitters.admit(&transmitter(), shut(account), NOON), Admitted::Held { .. }));
+    }
+    keeper(&memory, dir.path(), &clock).keep().unwrap();
+
+    let again = Arc::new(Memory::new(&Places::default()));
+    keeper(&again, dir.path(), &clock).load();
+    assert_eq!(again.transmitters.standing(&transmitter(), NOON).held, 3);
+    let shut_now = |memory: &Memory| {
+        let accounts = 2..5_u64;
+        let shut =
+            |account: &u64| memory.reports(Account::from_bits(*account)).is_some_and(|reports| reports.is_shut());
+        accounts.filter(shut).collect::<Vec<_>>()
+    };
+    for minute in 0..3_u64 {
+        again.let_through(&transmitter(), clock.now());
+        assert_eq!(shut_now(&again), (2..3 + minute).collect::<Vec<_>>(), "in their order, as often as it may");
+        hand.advance(Duration::from_secs(60));
+    }
+    // Applied, it is not kept any more; and who is not named any more is forgotten with what waits.
+    keeper(&again, dir.path(), &clock).keep().unwrap();
+    let third = Arc::new(Memory::new(&Places::default()));
+    keeper(&third, dir.path(), &clock).load();
+    assert_eq!(third.transmitters.standing(&transmitter(), NOON).held, 0);
+    assert_eq!(shut_now(&third), [2, 3, 4]);
 }
 
 #[test]

@@ -65,7 +65,7 @@ pub struct Changes {
 }
 
 /// Everybody together.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Population {
     known: Tried,
     strangers: Tried,
@@ -74,8 +74,30 @@ pub struct Population {
     new_network: Often,
     new_provider: Often,
     new_country: Often,
+    #[serde(with = "slots")]
     looks: [Look; LOOKS],
+    #[serde(with = "slots")]
     moves: [Moving; MOVES],
+}
+
+/// Slots as they are kept: all of them, in order.
+mod slots {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer, const N: usize>(
+        slots: &[T; N],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        slots.as_slice().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'d, T: Deserialize<'d>, D: Deserializer<'d>, const N: usize>(
+        deserializer: D,
+    ) -> Result<[T; N], D::Error> {
+        let kept = Vec::<T>::deserialize(deserializer)?;
+        <[T; N]>::try_from(kept).map_err(|kept| D::Error::invalid_length(kept.len(), &"all slots"))
+    }
 }
 
 impl Default for Population {

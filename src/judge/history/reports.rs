@@ -11,7 +11,7 @@ use crate::clock::Moment;
 use crate::subject::{Account, Session};
 
 /// One fact about an account that came from elsewhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reported {
     /// Its credentials are in the wrong hands (RISC credential-compromise).
     Compromised,
@@ -48,7 +48,7 @@ impl Reported {
 }
 
 /// Something that was reported of somebody.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// What.
     pub reported: Reported,
