@@ -17,12 +17,11 @@ use super::prepared::Prepared;
 use super::ratelimit::{self, Policy};
 use super::record::Record;
 use crate::clock::Moment;
-use crate::confidence::Reading;
 use crate::judge::history::DeviceRecord;
 use crate::judge::signals::device::Standing;
 use crate::memory::limits::account_on;
 use crate::rules::limits::{Key, Limit};
-use crate::subject::{Account, Device};
+use crate::subject::Account;
 
 /// What one request was counted for. Dropped without a word, it stays counted.
 #[derive(Debug, Default)]
@@ -111,7 +110,8 @@ fn who(gate: &Gate, context: &Context<'_>, head: &request::Parts, key: &Key) -> 
         Key::Account => context.account.known().map(|account| account_or_own_device(gate, context, account)),
         Key::Client => None,
         Key::Device => return device(gate, context).unwrap_or(context.network.bits()),
-        Key::Network => return context.network.bits(),
+        // A network is shared: whoever uses up its allowance by guessing does not lock out those on devices of their own.
+        Key::Network => return own_device(gate, context).unwrap_or(context.network.bits()),
         Key::Header(name) => {
             let mut values = head.headers.get_all(name).iter();
             match (values.next(), values.next()) {
@@ -137,13 +137,12 @@ fn device(gate: &Gate, context: &Context<'_>) -> Option<u64> {
 /// The account; on a device that it trusts, the account there. So a stranger who uses up an account's allowance does not
 /// lock its owner out.
 fn account_or_own_device(gate: &Gate, context: &Context<'_>, account: Account) -> u64 {
-    let trusted = |device: &Device| {
-        let history = gate.shared.memory.accounts.read(account.bits());
-        history.is_some_and(|history| matches!(history.standing(*device), Standing::Trusted { .. }))
-    };
-    let own = match context.device {
-        Reading::Known(device) => Some(device).filter(trusted),
-        Reading::Unknown(_) => None,
-    };
-    account_on(account, own)
+    own_device(gate, context).unwrap_or(account_on(account, None))
+}
+
+/// The account on a device that it trusts.
+fn own_device(gate: &Gate, context: &Context<'_>) -> Option<u64> {
+    let (account, device) = (context.account.known()?, context.device.known()?);
+    let history = gate.shared.memory.accounts.read(account.bits())?;
+    matches!(history.standing(device), Standing::Trusted { .. }).then(|| account_on(account, Some(device)))
 }

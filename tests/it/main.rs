@@ -29,6 +29,7 @@ mod limits;
 mod listen;
 mod listen_h2;
 mod lists;
+mod lockout;
 mod memory;
 mod metrics;
 mod notices;

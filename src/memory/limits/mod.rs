@@ -125,13 +125,16 @@ impl Allowances {
 
     /// What an account has used of the limits with these salts, on any of these devices too: how many cells.
     pub fn held(&self, account: Account, devices: &[Device], salts: &[u64]) -> usize {
-        keys(account, devices, salts).filter(|key| self.accounts.has(*key) || self.shadow.has(*key)).count()
+        let everywhere = [&self.accounts, &self.networks, &self.shadow];
+        keys(account, devices, salts).filter(|key| everywhere.iter().any(|cells| cells.has(*key))).count()
     }
 
     /// Forgets that, and says how many cells that was.
     pub fn forget(&self, account: Account, devices: &[Device], salts: &[u64]) -> usize {
         let keys = keys(account, devices, salts);
-        keys.flat_map(|key| [self.accounts.remove(key), self.shadow.remove(key)]).filter(|gone| *gone).count()
+        keys.flat_map(|key| [&self.accounts, &self.networks, &self.shadow].map(|cells| cells.remove(key)))
+            .filter(|gone| *gone)
+            .count()
     }
 
     /// Where a limit counts.

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test uses its part of the rig")]
 
 pub mod client;
+pub mod exits;
 pub mod live;
 pub mod mmdb;
 pub mod program;
