@@ -143,7 +143,8 @@ fn back(target: &str) -> Response<Body> {
     response
 }
 
-/// Finishes an answer that is passed on: its id, and a device cookie where a sign-in came without one.
+/// Finishes an answer that is passed on: its id, and a device cookie where a sign-in, or a browser that went to a page, came
+/// without one.
 pub fn passed(response: &mut Response<Body>, context: &Context<'_>, record: &Record) {
     if let Some(cookie) = &context.new_device {
         response.headers_mut().append(SET_COOKIE, cookie.clone());

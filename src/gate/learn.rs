@@ -16,6 +16,7 @@ use super::body::Body;
 use super::context::{Context, cookie};
 use super::notice::{Notice, Reader};
 use super::own::Own;
+use super::page;
 use super::record::Record;
 use super::said::Said;
 use super::step_up;
@@ -57,6 +58,7 @@ pub fn from(
     if status.is_server_error() {
         return Ok(());
     }
+    page::went_to(gate, context, response, reader, record);
     // What the application says of a proof counts before what its status means.
     let said_nothing = said.authenticated.is_none();
     if let Some(level) = said

@@ -15,6 +15,7 @@ pub mod limits;
 pub mod line;
 pub mod notice;
 pub mod own;
+pub mod page;
 mod pass;
 pub mod prepared;
 pub mod ratelimit;

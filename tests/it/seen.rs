@@ -5,10 +5,11 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject as _;
@@ -176,4 +177,67 @@ async fn only_a_trusted_proxy_says_what_its_client_showed() {
     let said = said(doubting);
     assert!(said[0].as_str().is_some_and(|own| own.starts_with("t13") && own != CHROME), "{said:?}");
     assert_eq!(said[1], Value::Null);
+}
+
+/// An application whose pages say this of caches.
+fn pages(cache: &'static [(&'static str, &'static str)]) -> Upstream {
+    Upstream::answering(move |seen| {
+        let mut answer = Response::new(Full::new(Bytes::from_static(b"<form method=post>")));
+        answer.headers_mut().insert("content-type", "text/html; charset=utf-8".parse().unwrap());
+        for (name, value) in cache {
+            answer.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        if seen.method == "POST" {
+            *answer.status_mut() = StatusCode::UNAUTHORIZED;
+        }
+        answer
+    })
+}
+
+const SIGN_IN: &str = r#"
+[journeys.login]
+routes = ["POST /login"]
+account = { field = "email" }
+succeeds_on = { status = [303] }
+attempt = [{ at = 0, do = "handoff", to = "main" }]
+ladder = [{ at = 53, do = "allow" }, { at = 0, do = "handoff", to = "main" }]
+when_unknown = "step_up"
+"#;
+
+const GOES_THERE: [(&str, &str); 3] =
+    [("accept", "text/html"), ("sec-fetch-mode", "navigate"), ("user-agent", "Mozilla/5.0 (X11; Linux) Firefox/143.0")];
+
+#[tokio::test]
+async fn a_browser_that_looked_at_the_page_is_told_from_a_script_that_only_posts() {
+    let rig = Rig::start(SIGN_IN, pages(&[("cache-control", "no-store")]), &[], |_| {});
+    let form = [GOES_THERE.as_slice(), &[("content-type", "application/x-www-form-urlencoded")]].concat();
+    let mut browser = rig.client(Protocol::H1);
+    let page = browser.send("GET", "/welcome", &GOES_THERE, "").await;
+    assert_eq!(page.headers.get_all("set-cookie").iter().count(), 1, "{page:?}");
+    rig.advance(Duration::from_secs(10));
+    let again = browser.send("GET", "/login", &GOES_THERE, "").await;
+    assert!(!again.headers.contains_key("set-cookie"), "it has one: {again:?}");
+    rig.advance(Duration::from_secs(10));
+    browser.send("POST", "/login", &form, "email=ada&password=x").await;
+    let mut script = rig.client(Protocol::H1);
+    script.send("POST", "/login", &form, "email=bob&password=x").await;
+    let lines = rig.stop();
+    let because: Vec<String> =
+        lines.iter().filter(|line| line["journey"] == "login").map(|line| line["because"].to_string()).collect();
+    let [browser, script] = &because[..] else { panic!("{lines:?}") };
+    assert!(!browser.contains("no_page -") && script.contains("no_page -"), "{browser} {script}");
+}
+
+#[tokio::test]
+async fn no_device_is_handed_out_where_a_cache_others_or_no_sign_in_would_have_it() {
+    let looks = async |journeys: &str, cache, with: &[(&str, &str)]| {
+        let rig = Rig::start(journeys, pages(cache), &[], |_| {});
+        let answer = rig.client(Protocol::H1).send("GET", "/welcome", with, "").await;
+        answer.headers.contains_key("set-cookie")
+    };
+    assert!(looks(SIGN_IN, &[], &GOES_THERE).await);
+    assert!(!looks(SIGN_IN, &[("cache-control", "public, max-age=60")], &GOES_THERE).await);
+    assert!(!looks(SIGN_IN, &[("etag", "\"1\"")], &GOES_THERE).await);
+    assert!(!looks(SIGN_IN, &[], &[("accept", "text/html"), ("sec-fetch-mode", "cors")]).await);
+    assert!(!looks("", &[], &GOES_THERE).await);
 }
