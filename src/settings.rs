@@ -4,6 +4,7 @@
 
 pub mod control;
 pub mod memory;
+pub mod outcomes;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use ipnet::IpNet;
 
 use self::control::{ControlDoor, ControlFile};
 use self::memory::{MemoryBounds, MemoryFile};
+use self::outcomes::{OutcomesFile, OutcomesKept};
 use crate::rules::diagnostic::{Code, Diagnostic, codes};
 use crate::rules::source::{Source, Sources, Span};
 use crate::rules::syntax;
@@ -41,6 +43,8 @@ pub struct Settings {
     pub decisions: Decisions,
     /// How many subjects are remembered.
     pub memory: MemoryBounds,
+    /// How outcomes are kept; not at all when absent.
+    pub outcomes: Option<OutcomesKept>,
 }
 
 /// One listening socket.
@@ -187,6 +191,8 @@ table! {
         decisions: DecisionsFile = default("{}");
         /// How many subjects are remembered.
         memory: MemoryFile = default("{}");
+        /// Decisions and how they turned out, kept for calibration.
+        outcomes: OutcomesFile = default("{}");
         /// State shared with other processes.
         shared: Later = not_yet;
     }
@@ -334,6 +340,7 @@ impl Lift<'_> {
             Some(Decisions { to, allowed_one_in: number(&decisions.allowed_one_in)? })
         });
         let memory = file.memory.given().and_then(|memory| self.memory(memory));
+        let outcomes = file.outcomes.given().and_then(|outcomes| self.outcomes(outcomes));
         Some(Settings {
             listeners: listeners?,
             workers: number(&file.workers)?,
@@ -344,6 +351,7 @@ impl Lift<'_> {
             times: times?,
             decisions: decisions?,
             memory: memory?,
+            outcomes: outcomes?,
         })
     }
 

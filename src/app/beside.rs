@@ -21,6 +21,7 @@ use crate::gate::events::Tending;
 use crate::listen::Doors;
 use crate::listen::tls::Certificates;
 use crate::memory::keeper::Keeper;
+use crate::outcomes::Kept;
 use crate::rules::ruleset::RuleSet;
 use crate::telemetry::lines::Recent;
 use crate::telemetry::lists::ListState;
@@ -45,6 +46,7 @@ pub(super) struct Beside {
     pub door: Option<Door>,
     pub recent: Recent,
     pub keeper: Arc<Keeper>,
+    pub outcomes: Option<Kept>,
 }
 
 impl Beside {
@@ -75,6 +77,7 @@ impl Beside {
             names: self.shared.names.clone(),
             recent: self.recent,
             keeper: self.keeper,
+            outcomes: self.outcomes,
             tokens: self.door.as_ref().map(|door| door.tokens.clone()).unwrap_or_default(),
         };
         let beating = beat(self.law.clone(), self.shared.telemetry.clone(), tower, rooms, stop.clone());

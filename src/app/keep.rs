@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{StartError, thread};
 use crate::memory::keeper::Keeper;
+use crate::outcomes::Kept;
 
 /// How long the end waits for the last writing. A disk that hangs does not keep the process.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,7 +22,7 @@ pub(super) struct Keeping {
 
 impl Keeping {
     /// Writes what has changed, this often.
-    pub fn start(keeper: Arc<Keeper>, every: Duration) -> Result<Self, StartError> {
+    pub fn start(keeper: Arc<Keeper>, outcomes: Option<Kept>, every: Duration) -> Result<Self, StartError> {
         let (stop, stopped) = channel();
         let (say_done, done) = channel();
         let thread = thread("weir-memory".into(), move || {
@@ -29,6 +30,9 @@ impl Keeping {
                 let over = !matches!(stopped.recv_timeout(every), Err(RecvTimeoutError::Timeout));
                 // A failure is said and shown by the keeper, and tried again.
                 let _unsaved = keeper.keep();
+                if let Some(Err(error)) = outcomes.as_ref().map(Kept::sweep) {
+                    tracing::error!(%error, "outcomes that are too old cannot be removed; it is tried again");
+                }
                 if over {
                     break;
                 }

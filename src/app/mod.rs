@@ -41,6 +41,7 @@ use crate::lists::{self, Lists};
 use crate::memory::keeper::Keeper;
 use crate::memory::retention::Retention;
 use crate::memory::{Memory, Places};
+use crate::outcomes::{self, Kept};
 use crate::rules::ruleset::{RuleSet, Server};
 use crate::settings::{DecisionsTo, Listener, Settings, Tls};
 use crate::telemetry::Telemetry;
@@ -156,7 +157,7 @@ pub struct Weir {
     stop_control: watch::Sender<bool>,
     workers: Vec<JoinHandle<usize>>,
     control: Option<JoinHandle<()>>,
-    writer: Option<Writer>,
+    writers: [Option<Writer>; 2],
     disk: Option<DiskThread>,
     keeping: Option<Keeping>,
 }
@@ -212,6 +213,15 @@ impl Weir {
         let lines_to = options.decisions.clone().unwrap_or_else(|| destination(&settings));
         let (office, writer) =
             Office::open(&lines_to, telemetry.lines_dropped.clone()).map_err(doing("opening the decision log"))?;
+        let kept = outcomes(&settings, data, &options.clock)?;
+        let (outcomes_office, outcomes_writer) = match &kept {
+            None => (Office::closed(), None),
+            Some(kept) => {
+                let opened = Office::beside("outcomes", kept.clone(), telemetry.lines_dropped.clone());
+                let (office, writer) = opened.map_err(doing("starting what keeps outcomes"))?;
+                (office, Some(writer))
+            }
+        };
         let doors = Doors::new(settings.bounds.connections, settings.bounds.connections_per_address);
         let listed = match options.unlisted {
             true => None,
@@ -241,9 +251,9 @@ impl Weir {
             stop_control,
             workers: Vec::new(),
             control: None,
-            writer,
+            writers: [writer, outcomes_writer],
             disk: Some(disk),
-            keeping: Some(Keeping::start(keeper.clone(), settings.memory.checkpoint)?),
+            keeping: Some(Keeping::start(keeper.clone(), kept.clone(), settings.memory.checkpoint)?),
         };
         for number in 0..workers {
             let mut entrances = Vec::new();
@@ -261,6 +271,7 @@ impl Weir {
                 law: law.clone(),
                 doors: doors.clone(),
                 office: office.clone(),
+                outcomes: outcomes_office.clone(),
                 stopping: stopping.clone(),
             };
             let thread = thread(format!("weir-{number}"), move || worker.run())?;
@@ -283,6 +294,7 @@ impl Weir {
             door,
             recent: office.recent(),
             keeper,
+            outcomes: kept,
         };
         running.control = Some(thread("weir-control".into(), move || beside.run())?);
         Ok(running)
@@ -318,9 +330,7 @@ impl Weir {
         if let Some(keeping) = self.keeping.take() {
             keeping.join();
         }
-        if let Some(writer) = self.writer.take() {
-            writer.join();
-        }
+        self.writers.iter_mut().filter_map(Option::take).for_each(Writer::join);
         if let Some(disk) = self.disk.take() {
             disk.join();
         }
@@ -485,6 +495,14 @@ fn keeper(settings: &Settings, data: &Path, shared: &Shared) -> Keeper {
         Retention { accounts: kept.accounts, devices: kept.devices, networks: kept.networks, sessions: kept.sessions };
     let (clock, telemetry) = (shared.clock.clone(), shared.telemetry.clone());
     Keeper::new(shared.memory.clone(), data.to_path_buf(), &shared.names, retention, clock, telemetry)
+}
+
+/// Where outcomes are kept, if they are.
+fn outcomes(settings: &Settings, data: &Path, clock: &Clock) -> Result<Option<Kept>, StartError> {
+    let Some(kept) = settings.outcomes else { return Ok(None) };
+    let bounds = outcomes::Bounds { keep: kept.keep, bytes: kept.bytes };
+    let opened = Kept::open(data, bounds, clock.clone()).map_err(doing("the outcomes in the data directory"))?;
+    Ok(Some(opened))
 }
 
 fn shared(

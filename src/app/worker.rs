@@ -55,6 +55,7 @@ pub(super) struct Worker {
     pub law: Arc<Law>,
     pub doors: Doors,
     pub office: Office,
+    pub outcomes: Office,
     pub stopping: watch::Receiver<bool>,
 }
 
@@ -84,7 +85,7 @@ impl Worker {
             self.number,
             self.law.in_force().reader(),
             pools,
-            self.office.lines(),
+            (self.office.lines(), self.outcomes.lines()),
             self.settings.decisions.allowed_one_in,
             [seed as u64, (seed >> 64) as u64],
         ));

@@ -127,6 +127,9 @@ fn held(document: &Value) -> String {
     let _ = writeln!(out, "\nDevices that no other account uses: {devices}");
     let _ = writeln!(out, "Limits that it has used: {}", document["limits"]);
     let _ = writeln!(out, "Among the latest decisions: {}", document["latest_decisions"]);
+    if let Some(outcomes) = document["outcomes"].as_u64() {
+        let _ = writeln!(out, "Among the kept outcomes: {outcomes}");
+    }
     out
 }
 
@@ -179,6 +182,9 @@ fn erased(document: &Value) -> String {
     let _ = writeln!(out, "  {:<18} {}", "its own devices", erased["devices"]);
     let _ = writeln!(out, "  {:<18} {}", "limits", erased["limits"]);
     let _ = writeln!(out, "  {:<18} {}", "latest decisions", erased["decisions"]);
+    if let Some(outcomes) = erased["outcomes"].as_u64().filter(|outcomes| *outcomes > 0) {
+        let _ = writeln!(out, "  {:<18} {outcomes}", "outcomes");
+    }
     out += match erased["on_disk"] == json!(true) {
         true => "The data directory is without it too.\n",
         false => "The data directory could NOT be written: it is tried again, and weir_disk_ok says when it was.\n",
@@ -212,6 +218,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     (
         "decision lines",
         "hashes, points and reasons; the latest 8 MiB in memory, the rest where [decisions] to says; weir erase reaches those in memory",
+    ),
+    (
+        "outcomes",
+        "only where [outcomes] keep says so: what was decided and how it turned out, under hashes, for calibration; at most 180 days, then the day's file goes; weir erase reaches them",
     ),
     ("audit record", "who changed what and why; of accounts that were shown or erased, the hash"),
     ("names.key", "the key of all hashes; without it nothing here can be told to be about anybody"),

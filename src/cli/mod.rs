@@ -14,6 +14,7 @@ mod import;
 mod init;
 mod key;
 mod lists;
+mod outcome;
 mod run;
 mod say;
 mod schema;
@@ -95,6 +96,8 @@ enum Command {
     Breach(breach::BreachArguments),
     /// Replay a recorded stream and write what each decision scores
     Eval(eval::EvalArguments),
+    /// Say how a decision turned out: fraud or genuine
+    Outcome(outcome::OutcomeArguments),
     /// Start a demonstration shop with Weir in front of it
     Demo(DemoArguments),
     /// Show what is in force in a running Weir
@@ -255,6 +258,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Key(arguments) => key::key(&arguments),
         Command::Breach(arguments) => breach::breach(&arguments),
         Command::Eval(arguments) => eval::eval(&arguments),
+        Command::Outcome(arguments) => outcome::outcome(&arguments),
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Man(arguments) => completions::man(&arguments),
         Command::Demo(arguments) => demo::demo(arguments),

@@ -14,6 +14,7 @@ pub mod learn;
 pub mod limits;
 pub mod line;
 pub mod notice;
+pub mod outcome;
 pub mod own;
 pub mod page;
 mod pass;
@@ -36,6 +37,7 @@ pub use pass::pass;
 
 use self::context::seen::Lookups;
 use self::line::Stamp;
+use self::outcome::Ledger;
 use self::prepared::Prepared;
 use self::record::LinePolicy;
 use self::streams::Streams;
@@ -102,7 +104,7 @@ impl Gate {
         worker: usize,
         mut law: Reader<InForce>,
         pools: Pools<Inflow>,
-        lines: Lines,
+        (lines, outcomes): (Lines, Lines),
         allowed_one_in: u32,
         seed: [u64; 2],
     ) -> Self {
@@ -112,6 +114,7 @@ impl Gate {
             allowed_one_in,
             since: Cell::new(0),
             stamp: Stamp::default(),
+            ledger: Ledger::new(outcomes, shared.names.clone()),
         });
         let lookups = Lookups::new(shared.lists.reader());
         Self {
@@ -141,6 +144,7 @@ impl Gate {
     /// Hands held decision lines to their writer, and once in so many ticks (`looks`) looks through what stays open.
     pub fn tick(&self, looks: u32) {
         self.lines.lines.borrow_mut().hand_over();
+        self.lines.ledger.hand_over();
         let ticks = self.ticks.get() + 1;
         self.ticks.set(if ticks < looks { ticks } else { 0 });
         if ticks >= looks {

@@ -9,7 +9,7 @@ use super::own::Own;
 use super::record::Record;
 use super::said::Said;
 use super::streams::Opening;
-use super::{Gate, answer, context, events, learn, limits, step_up, tunnel};
+use super::{Gate, answer, context, events, learn, limits, outcome, step_up, tunnel};
 use crate::judge::decision::{Outcome, Question};
 use crate::judge::judge;
 use crate::listen::{Inflow, Peer};
@@ -70,6 +70,7 @@ async fn walk(
     context.read_fields(gate, &head, &body, record)?;
 
     let readings = context.readings(gate);
+    outcome::note(gate, context, &head, &readings, record);
     let away = gate.pools.away(rules.upstream(context.upstream));
     // What goes on in another protocol is more than looking.
     let question = context.question(&readings, away);

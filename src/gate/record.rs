@@ -9,6 +9,7 @@ use http::{HeaderValue, Method, StatusCode};
 use smallvec::SmallVec;
 
 use super::line::{Line, Stamp};
+use super::outcome::{Ledger, Noted};
 use super::prepared::Prepared;
 use crate::clock::Moment;
 use crate::confidence::{Reading, Why};
@@ -34,6 +35,8 @@ pub struct LinePolicy {
     pub since: Cell<u32>,
     /// The moment last written.
     pub stamp: Stamp,
+    /// Where outcomes go.
+    pub ledger: Ledger,
 }
 
 impl LinePolicy {
@@ -113,6 +116,8 @@ pub struct Record {
     pub ja4: Option<Ja4>,
     /// What is known of where it comes from, on a journey.
     pub whereabouts: Option<Whereabouts>,
+    /// What is kept of it for calibration, where outcomes are.
+    pub noted: Option<Box<Noted>>,
 }
 
 impl Record {
@@ -158,6 +163,7 @@ impl Record {
             session: None,
             ja4: None,
             whereabouts: None,
+            noted: None,
         })
     }
 
@@ -332,6 +338,7 @@ impl Drop for Record {
         if let (Some(journey), Some(scored)) = (self.journey, &self.scored) {
             meters.confidence(rules, journey, scored.confidence().score());
         }
+        self.policy.ledger.keep(self, rules);
         let simply_allowed =
             self.action == "allow" && self.why.is_none() && self.learned.is_empty() && self.shadow.is_none();
         if self.policy.wants(simply_allowed) {

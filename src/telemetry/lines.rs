@@ -152,13 +152,27 @@ impl Office {
             Destination::File(path) => Box::new(OpenOptions::new().create(true).append(true).open(path)?),
             Destination::Kept(kept) => Box::new(kept.clone()),
         };
-        let (to_writer, from_workers) = sync_channel(WAITING);
         let recent = Recent::default();
-        let keeping = recent.clone();
-        let thread = std::thread::Builder::new()
-            .name("weir-lines".into())
-            .spawn(move || write_all(&from_workers, out, &keeping))?;
-        Ok((Self { to_writer: Some(to_writer), dropped, recent }, Some(Writer(thread))))
+        let (to_writer, writer) = start("decision lines", out, Some(recent.clone()))?;
+        Ok((Self { to_writer: Some(to_writer), dropped, recent }, Some(writer)))
+    }
+
+    /// Lines of another kind, which are not kept for whoever looks one up. Each write is of whole lines.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn beside(
+        what: &'static str,
+        out: impl Write + Send + 'static,
+        dropped: Arc<Counter>,
+    ) -> io::Result<(Self, Writer)> {
+        let (to_writer, writer) = start(what, Box::new(out), None)?;
+        Ok((Self { to_writer: Some(to_writer), dropped, recent: Recent::default() }, writer))
+    }
+
+    /// One whose lines go nowhere.
+    pub fn closed() -> Self {
+        Self { to_writer: None, dropped: Arc::default(), recent: Recent::default() }
     }
 
     /// The latest lines; none when they go nowhere.
@@ -172,7 +186,19 @@ impl Office {
     }
 }
 
-fn write_all(from_workers: &Receiver<Vec<u8>>, mut out: Box<dyn Write + Send>, recent: &Recent) {
+fn start(
+    what: &'static str,
+    out: Box<dyn Write + Send>,
+    recent: Option<Recent>,
+) -> io::Result<(SyncSender<Vec<u8>>, Writer)> {
+    let (to_writer, from_workers) = sync_channel(WAITING);
+    let thread = std::thread::Builder::new()
+        .name("weir-lines".into())
+        .spawn(move || write_all(what, &from_workers, out, recent.as_ref()))?;
+    Ok((to_writer, Writer(thread)))
+}
+
+fn write_all(what: &str, from_workers: &Receiver<Vec<u8>>, mut out: Box<dyn Write + Send>, recent: Option<&Recent>) {
     let mut told = false;
     while let Ok(chunk) = from_workers.recv() {
         let written = out.write_all(&chunk).and_then(|()| out.flush());
@@ -180,11 +206,13 @@ fn write_all(from_workers: &Receiver<Vec<u8>>, mut out: Box<dyn Write + Send>, r
             Ok(()) => told = false,
             Err(error) if !told => {
                 told = true;
-                tracing::error!(%error, "decision lines cannot be written; requests go on without them");
+                tracing::error!(%error, "{what} cannot be written; requests go on without them");
             }
             Err(_) => {}
         }
-        recent.keep(chunk);
+        if let Some(recent) = recent {
+            recent.keep(chunk);
+        }
     }
 }
 

@@ -24,6 +24,7 @@ const ROOMS: &[Room] = &[
     Room { name: "identity", floor: 3 },
     Room { name: "lists", floor: 3 },
     Room { name: "memory", floor: 3 },
+    Room { name: "outcomes", floor: 3 },
     Room { name: "upstream", floor: 3 },
     Room { name: "gate", floor: 4 },
     Room { name: "control", floor: 4 },
@@ -84,8 +85,8 @@ fn may_import(from: &str, to: &str) -> bool {
     match (from, to) {
         // Beside the floors: edges do not know each other, the judge does not know admission, control not the upstream.
         (
-            "listen" | "identity" | "lists" | "memory" | "upstream",
-            "listen" | "identity" | "lists" | "memory" | "upstream",
+            "listen" | "identity" | "lists" | "memory" | "outcomes" | "upstream",
+            "listen" | "identity" | "lists" | "memory" | "outcomes" | "upstream",
         ) => false,
         ("listen", "rules" | "judge" | "admission") => false,
         ("judge", "admission") | ("admission", "judge") => false,
@@ -93,7 +94,8 @@ fn may_import(from: &str, to: &str) -> bool {
         ("control", "settings") => true,
         (
             "settings",
-            "listen" | "identity" | "lists" | "memory" | "upstream" | "gate" | "control" | "judge" | "admission",
+            "listen" | "identity" | "lists" | "memory" | "outcomes" | "upstream" | "gate" | "control" | "judge"
+            | "admission",
         ) => false,
         // The demonstration is reachable only from its command.
         (_, "demo") => from == "cli",

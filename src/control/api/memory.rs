@@ -22,6 +22,7 @@ use crate::judge::seen::Whereabouts;
 use crate::memory::keeper::Beyond;
 use crate::memory::limits::salt;
 use crate::memory::stores::mentions;
+use crate::outcomes::Tag;
 
 /// Characters of the longest name.
 const NAME: usize = 320;
@@ -69,7 +70,11 @@ pub(super) async fn access(
     let asked = Asked::from(&body)?;
     let account = control.names.account(&asked.account);
     let (keeper, beyond) = (control.keeper.clone(), beyond(&control));
-    let held = blocking(move || keeper.access(account, &beyond)).await?;
+    let mut held = blocking(move || keeper.access(account, &beyond)).await?;
+    if let Some(kept) = control.outcomes.clone() {
+        let count = blocking(move || kept.count(Tag(account.bits()))).await?;
+        held["outcomes"] = count.map_or(Value::Null, |count| json!(count));
+    }
     control.law.note(&who, "access", &account.to_string(), &asked.reason, Value::Null, Value::Null);
     Ok(Json(held).into_response())
 }
@@ -91,8 +96,21 @@ pub(super) async fn erase(
     let mut erased = blocking(move || keeper.erase(account, &beyond)).await?;
     tokio::time::sleep(LATE).await;
     erased.decisions += control.recent.forget(&mentions(account));
+    // After the wait too: what workers still held is in the files by now.
+    let outcomes = match control.outcomes.clone() {
+        None => Ok(0),
+        Some(kept) => blocking(move || kept.erase(Tag(account.bits()))).await?,
+    };
+    if let Err(error) = &outcomes {
+        tracing::error!(%error, "the outcomes of an account cannot be erased from the disk");
+        erased.on_disk = false;
+    }
+    let mut erased = json!(erased);
+    if let Ok(outcomes) = outcomes {
+        erased["outcomes"] = json!(outcomes);
+    }
     let document = json!({ "account": account, "erased": erased });
-    control.law.note(&who, "erase", &account.to_string(), &asked.reason, Value::Null, json!(erased));
+    control.law.note(&who, "erase", &account.to_string(), &asked.reason, Value::Null, erased);
     Ok(Json(document).into_response())
 }
 

@@ -8,6 +8,7 @@ mod events;
 mod lists;
 mod look;
 mod memory;
+mod outcomes;
 mod playbooks;
 mod problem;
 mod rules;
@@ -37,6 +38,7 @@ use super::who::{Role, Who};
 use crate::lists::Lists;
 use crate::memory::Memory;
 use crate::memory::keeper::Keeper;
+use crate::outcomes::Kept;
 use crate::subject::Names;
 use crate::telemetry::Telemetry;
 use crate::telemetry::lines::Recent;
@@ -73,6 +75,8 @@ pub struct Control {
     pub recent: Recent,
     /// What keeps the memory.
     pub keeper: Arc<Keeper>,
+    /// Where outcomes are kept, if they are.
+    pub outcomes: Option<Kept>,
     /// Who may come over TCP.
     pub tokens: Arc<Tokens>,
 }
@@ -128,6 +132,7 @@ fn steering(control: Control, door: Door) -> Router {
         .route("/v1/accounts/access", post(memory::access))
         .route("/v1/accounts/erase", post(memory::erase))
         .route("/v1/accounts/import", post(memory::import).layer(DefaultBodyLimit::max(LARGE)))
+        .route("/v1/outcomes", post(outcomes::report))
         .route("/v1/rules/check", post(rules::check).layer(DefaultBodyLimit::max(LARGE)))
         .route("/v1/rules/rehearse", post(rules::rehearse))
         .route_layer(from_fn(|request, next| only(&[Role::Operator], request, next)));

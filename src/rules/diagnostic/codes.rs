@@ -120,6 +120,8 @@ codes! {
     BAD_SHARE "W0180" Error "A share cannot be read."
     NO_PROXY "W0181" Error "A header of proxies is named, but no proxy is trusted."
     UNKNOWN_SIGNAL "W0190" Error "A weight is given to a signal that there is not."
+
+    OUTCOMES_KEPT "W0200" Error "Outcomes would be kept for longer than is allowed, or for less than a day."
 }
 
 #[cfg(test)]
