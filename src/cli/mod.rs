@@ -5,6 +5,7 @@ mod arm;
 mod asking;
 mod audit;
 mod breach;
+mod calibrate;
 mod check;
 mod completions;
 mod demo;
@@ -96,6 +97,8 @@ enum Command {
     Breach(breach::BreachArguments),
     /// Replay a recorded stream and write what each decision scores
     Eval(eval::EvalArguments),
+    /// Say what kept outcomes make of the score: constants, lines by budget, and who pays for them
+    Calibrate(calibrate::CalibrateArguments),
     /// Say how a decision turned out: fraud or genuine
     Outcome(outcome::OutcomeArguments),
     /// Start a demonstration shop with Weir in front of it
@@ -258,6 +261,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Key(arguments) => key::key(&arguments),
         Command::Breach(arguments) => breach::breach(&arguments),
         Command::Eval(arguments) => eval::eval(&arguments),
+        Command::Calibrate(arguments) => calibrate::calibrate(&arguments),
         Command::Outcome(arguments) => outcome::outcome(&arguments),
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Man(arguments) => completions::man(&arguments),

@@ -8,6 +8,7 @@ mod arming;
 mod audit;
 mod bound_tokens;
 mod breach;
+mod calibrate;
 mod classes;
 mod cli;
 mod commands;

@@ -1,6 +1,7 @@
 //! `weir eval`: replays a recorded stream of requests through the memory and the judge that the gateway runs, and writes what each
 //! decision would have scored. Nothing listens, and nothing is kept.
 
+mod outcomes;
 mod replay;
 
 use std::fs::File;
@@ -29,6 +30,7 @@ const LONGEST: u64 = 1024 * 1024;
   weir eval stream.jsonl.gz --scores scores.tsv
   weir eval stream.jsonl --scores scores.tsv --rules rules     # with the weights of these rules
   weir eval stream.jsonl --scores scores.tsv --because why.tsv
+  weir eval stream.jsonl --scores scores.tsv --outcomes outcomes.jsonl   # for weir calibrate --from
   weir eval stream.jsonl --scores /dev/null --json | jq .decisions
 
 A line of the stream is a JSON object: a request with its answer (t, ip, asn, cc, rep, ua, ja4,
@@ -46,6 +48,9 @@ pub struct EvalArguments {
     /// Where every contribution goes: line, stage, and the points of each signal
     #[arg(long, value_name = "FILE")]
     because: Option<PathBuf>,
+    /// Where the decisions go with the truth of the stream, for weir calibrate --from
+    #[arg(long, value_name = "FILE")]
+    outcomes: Option<PathBuf>,
     /// Take levels and weights from this directory of rules
     #[arg(long, value_name = "DIR")]
     rules: Option<PathBuf>,
@@ -76,6 +81,7 @@ pub fn eval(arguments: &EvalArguments) -> anyhow::Result<ExitCode> {
     let mut replay = Replay::new(Memory::new(&places), &rules, levels, rules.weights, arguments.line);
     let mut scores = written(&arguments.scores)?;
     let mut because = arguments.because.as_deref().map(written).transpose()?;
+    let mut outcomes = arguments.outcomes.as_deref().map(written).transpose()?;
     let mut stream = opened(&arguments.file)?;
     let (mut text, mut number, mut decisions) = (String::new(), 0_u64, 0_u64);
     loop {
@@ -97,12 +103,15 @@ pub fn eval(arguments: &EvalArguments) -> anyhow::Result<ExitCode> {
                 if let Some(because) = &mut because {
                     write_because(because, number, &judged)?;
                 }
+                if let Some(outcomes) = &mut outcomes {
+                    outcomes::write(outcomes, &text, number, &judged)?;
+                }
             }
         }
         number += 1;
     }
     scores.flush()?;
-    because.iter_mut().try_for_each(std::io::Write::flush)?;
+    because.iter_mut().chain(&mut outcomes).try_for_each(std::io::Write::flush)?;
     let memory = replay.memory();
     let (accounts, devices, sessions) = (memory.accounts.len(), memory.devices.len(), memory.sessions.len());
     if arguments.json {

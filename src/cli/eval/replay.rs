@@ -90,6 +90,8 @@ pub struct Judged {
     pub first: Scored,
     /// After the answer, where the password was right.
     pub after: Option<Scored>,
+    /// What was read for the first.
+    pub readings: Readings,
 }
 
 /// Why a line cannot be replayed.
@@ -173,11 +175,12 @@ impl<'r> Replay<'r> {
                 None
             }
             "reset_confirm" => {
-                let scored = self.score(&self.memory.readings(&asking, now), Stage::Session, now);
+                let readings = self.memory.readings(&asking, now);
+                let scored = self.score(&readings, Stage::Session, now);
                 if let Reading::Known(account) = asking.account {
                     self.memory.reset(account, &asking.visit(given), now);
                 }
-                Some(Judged { first: scored, after: None })
+                Some(Judged { first: scored, after: None, readings })
             }
             _ => self.in_session(&line, asking, now),
         })
@@ -261,7 +264,7 @@ impl<'r> Replay<'r> {
         let visit = asking.visit(given);
         if !matches!(line.out, Some("ok" | "mfa")) {
             self.memory.signed_in(account, &visit, trusted, None, now);
-            return Judged { first, after: None };
+            return Judged { first, after: None, readings: before };
         }
         // Without a password, what was right is a key.
         let [password, _, strong] = self.levels;
@@ -276,7 +279,7 @@ impl<'r> Replay<'r> {
             let facts = SessionFacts::begin(Some(account), &visit, (self.rules, level), challenged, now);
             self.opened.insert((account, visit.device), (facts.after(Gap(gap), doubt(&after)), now));
         }
-        Judged { first, after: Some(after) }
+        Judged { first, after: Some(after), readings: before }
     }
 
     fn in_session(&mut self, line: &Line<'_>, mut asking: Asking, now: Moment) -> Option<Judged> {
@@ -290,9 +293,9 @@ impl<'r> Replay<'r> {
             asking.facts = Some(facts);
             self.memory.sessions.put(id.bits(), now, facts);
         }
-        let judged = CHANGES.contains(&line.route).then(|| Judged {
-            first: self.score(&self.memory.readings(&asking, now), Stage::Session, now),
-            after: None,
+        let judged = CHANGES.contains(&line.route).then(|| {
+            let readings = self.memory.readings(&asking, now);
+            Judged { first: self.score(&readings, Stage::Session, now), after: None, readings }
         });
         let moved_with_others = account.is_some_and(|account| self.memory.visited(account, &visit, now));
         let changed = OF_ACCOUNT.contains(&line.route);
