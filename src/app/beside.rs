@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 
 use super::door::Door;
+use crate::clock::Moment;
 use crate::control::api::{self, Control};
 use crate::control::audit::written;
 use crate::control::beat::beat;
@@ -18,10 +19,12 @@ use crate::control::triggers::Tower;
 use crate::control::watch::watch as watch_files;
 use crate::gate::Shared;
 use crate::gate::events::Tending;
+use crate::judge::guard::Change;
 use crate::listen::Doors;
 use crate::listen::tls::Certificates;
 use crate::memory::keeper::Keeper;
 use crate::outcomes::Kept;
+use crate::rules::guards::Guards;
 use crate::rules::ruleset::RuleSet;
 use crate::telemetry::lines::Recent;
 use crate::telemetry::lists::ListState;
@@ -140,6 +143,7 @@ fn rooms(law: &Arc<Law>, shared: &Shared, reach: &Arc<Reach>, doors: &Doors) -> 
             "sessions": shared.memory.sessions.len(),
             "upstreams": upstreams.collect::<Vec<_>>(),
             "breach": leaked(&shared, &in_force.rules),
+            "guards": guarded(&shared),
         })
     })
 }
@@ -189,6 +193,38 @@ fn stamps(certificates: &Certificates) -> Vec<Option<(std::time::SystemTime, u64
     files.map(|file| fs::metadata(file).ok().and_then(|found| Some((found.modified().ok()?, found.len())))).collect()
 }
 
+/// Looks whether a group of signals lurches, and says so.
+fn guard(law: &Law, shared: &Shared, guards: &Guards, now: Moment) {
+    for change in shared.memory.guards.look(guards, now) {
+        let (group, shift) = match change {
+            Change::Frozen(group, shift) => (group, Some(shift)),
+            Change::Thawed(group) => (group, None),
+        };
+        let name = group.word();
+        match shift {
+            Some(shift) => tracing::error!(
+                group = name,
+                shift,
+                "FROZEN: what this group of signals says of customers who have long been known moved too far and too fast; \
+                 it gives no points until it is calm. When it is right, name it in trust of [guards]"
+            ),
+            None => tracing::warn!(group = name, "this group of signals is believed again"),
+        }
+        law.events().tell("guard", json!({ "group": name, "frozen": shift.is_some(), "shift": shift }));
+    }
+    let shown = shared.memory.guards.show();
+    shared.telemetry.guards.show(shown.iter().map(|(group, standing)| (group.word(), standing.frozen.is_none())));
+}
+
+/// The groups of signals that a guard watches, with how far their medians are off.
+fn guarded(shared: &Shared) -> Vec<Value> {
+    let shown = shared.memory.guards.show();
+    let each = shown.into_iter().map(|(group, standing)| {
+        json!({ "group": group.word(), "frozen_since": standing.frozen.map(written), "shift": standing.shift })
+    });
+    each.collect()
+}
+
 /// Keeps the gauges that nobody's own code path sets, and looks after those who report from outside.
 async fn gauge(law: Arc<Law>, shared: Shared, doors: Doors, mut stop: watch::Receiver<bool>) {
     let mut beats = tokio::time::interval(Duration::from_secs(1));
@@ -208,6 +244,7 @@ async fn gauge(law: Arc<Law>, shared: Shared, doors: Doors, mut stop: watch::Rec
         let (rules, now) = (law.in_force().load().rules.clone(), shared.clock.now());
         gauges.jwks_up.set(shared.identity.keys_up(&rules, now).map_or(-1, i64::from));
         transmitters.look(&shared, &rules, now);
+        guard(&law, &shared, &rules.guards, now);
         shared.telemetry.lists.show(shared.identity.breach.show(rules.breach.as_ref(), now).iter().map(|list| {
             ListState {
                 list: list.kind.word(),

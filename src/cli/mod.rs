@@ -19,6 +19,7 @@ mod outcome;
 mod run;
 mod say;
 mod schema;
+mod sessions;
 mod steer;
 mod test;
 
@@ -130,6 +131,8 @@ enum Command {
     Import(import::ImportArguments),
     /// Show how the lists of addresses do, or what they say of one address
     Lists(lists::ListsArguments),
+    /// Show whose confidence rests on one family of signals
+    Sessions(sessions::SessionsArguments),
     /// Listen to what happens in a running Weir
     Events(audit::EventsArguments),
     /// Show the record of every change, or find out whether it is whole
@@ -176,6 +179,9 @@ struct CheckArguments {
     /// Fail on warnings too
     #[arg(long)]
     deny_warnings: bool,
+    /// Show what comes out on each journey when each source of readings is gone
+    #[arg(long)]
+    matrix: bool,
 }
 
 #[derive(Debug, Args)]
@@ -278,6 +284,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::DataMap(arguments) => account::data_map(&arguments),
         Command::Import(arguments) => import::import(&arguments),
         Command::Lists(arguments) => lists::lists(&arguments),
+        Command::Sessions(arguments) => sessions::sessions(&arguments),
         Command::Events(arguments) => audit::events(&arguments),
         Command::Audit(arguments) => audit::audit(&arguments),
         Command::Token(arguments) => audit::token(&arguments),

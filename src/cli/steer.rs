@@ -150,6 +150,12 @@ fn table(document: &Value) -> String {
             .collect();
         row("upstream", format!("{}: {}", text(&upstream["name"]), servers.join(", ")));
     }
+    for guard in rooms["guards"].as_array().into_iter().flatten() {
+        if let Some(since) = guard["frozen_since"].as_str() {
+            let shift = guard["shift"].as_f64().map_or(String::new(), |shift| format!(", {shift:+} points"));
+            row("FROZEN", format!("signals of {} since {since}{shift}", text(&guard["group"])));
+        }
+    }
     for list in rooms["breach"].as_array().into_iter().flatten() {
         let state = match (list["trouble"].as_str(), list["entries"].as_u64()) {
             (Some(trouble), None) => format!("NOT IN USE: {trouble}"),

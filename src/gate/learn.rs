@@ -171,7 +171,8 @@ fn sign_in_worked(
         // Somebody came in, and nobody can say who: what their account's past would say is hidden, and so counts as the worst.
         readings = readings.hidden_account();
     }
-    let verdict = judge(&Question { stage: Stage::Session, safe_method: true, ..context.question(&readings, false) });
+    let verdict =
+        judge(&Question { stage: Stage::Session, safe_method: true, ..context.question(gate, &readings, false) });
     record.judged_session(&verdict);
     let hold = match verdict.outcome {
         Outcome::Cleared(_) => None,

@@ -73,9 +73,10 @@ async fn walk(
     outcome::note(gate, context, &head, &readings, record);
     let away = gate.pools.away(rules.upstream(context.upstream));
     // What goes on in another protocol is more than looking.
-    let question = context.question(&readings, away);
+    let question = context.question(gate, &readings, away);
     let verdict = judge(&Question { safe_method: question.safe_method && asked.is_none(), ..question });
     record.judged(&verdict);
+    verdict.toll.iter().for_each(|toll| gate.shared.memory.guards.count(toll));
     let clearance = match verdict.outcome {
         Outcome::Cleared(clearance) => clearance,
         Outcome::Held(hold) => answer::hold(gate, context, (hold, verdict.speaker), reader, record)?,

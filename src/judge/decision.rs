@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::armed::{self, Asked};
 use super::demanded::{Demand, Heard, Origin};
-use super::score::{Scored, score};
+use super::guard::Toll;
+use super::score::{Scored, score, score_without};
 use super::signals::Readings;
 use super::signals::authentication::Proof;
 use super::stage::Stage;
@@ -16,6 +17,7 @@ use crate::clock::Moment;
 use crate::confidence::Confidence;
 use crate::rules::client::{Channel, Class};
 use crate::rules::effects::{Effects, Playbooks};
+use crate::rules::guards::Groups;
 use crate::rules::ruleset::{Action, HelpId, Journey, JourneyId, Ladder, Level, RuleSet};
 
 /// What came out, and why.
@@ -35,6 +37,8 @@ pub struct Verdict {
     pub playbooks: Playbooks,
     /// Which of them speaks to the customer who is held back.
     pub speaker: Option<Speaker>,
+    /// What the groups of signals say of a customer who has long been known, whether they are believed or not.
+    pub toll: Option<Toll>,
 }
 
 /// The armed playbook whose words a customer reads: of those that have words, the one that asks for the most; of equals the one
@@ -173,6 +177,8 @@ pub struct Question<'a> {
     pub upstream_away: bool,
     /// Its readings at `now`.
     pub readings: &'a Readings,
+    /// The groups of signals that a guard has frozen.
+    pub frozen: Groups,
     /// What kind of client asks.
     pub class: Class,
     /// Where it comes from.
@@ -194,6 +200,7 @@ impl<'a> Question<'a> {
             safe_method: true,
             upstream_away: false,
             readings,
+            frozen: Groups::NONE,
             class: Class::Customer,
             channel: Channel::Web,
             now,
@@ -208,7 +215,7 @@ pub fn judge(question: &Question<'_>) -> Verdict {
 
 /// The same, while somebody listens to what is asked, and by what.
 pub fn judge_heard(question: &Question<'_>, heard: Option<&mut Heard>) -> Verdict {
-    let Weighed { scored, reached, demands, proof, asked } = weigh(question, false, heard);
+    let Weighed { scored, reached, demands, proof, asked, toll } = weigh(question, false, heard);
     let (action, outcome) = demands.settle(question, proof);
     let speaker = match &outcome {
         Outcome::Held(hold) => asked.speaker(hold),
@@ -217,7 +224,7 @@ pub fn judge_heard(question: &Question<'_>, heard: Option<&mut Heard>) -> Verdic
     let trial = question.effects.some_in_shadow()
         || question.journey.is_some_and(|id| question.rules.journey(id).in_shadow.is_some());
     let shadow = if trial { would_be(question).filter(|word| *word != action) } else { None };
-    Verdict { scored, reached, action, outcome, shadow, playbooks: asked.playbooks, speaker }
+    Verdict { scored, reached, action, outcome, shadow, playbooks: asked.playbooks, speaker, toll }
 }
 
 /// What would be done if all that is in shadow were enforced.
@@ -234,6 +241,7 @@ struct Weighed<'h> {
     demands: Demands<'h>,
     proof: Option<Proof>,
     asked: Asked,
+    toll: Option<Toll>,
 }
 
 /// Gathers what is demanded; in a trial as if everything in shadow were enforced.
@@ -241,18 +249,31 @@ fn weigh<'h>(question: &Question<'_>, trial: bool, heard: Option<&'h mut Heard>)
     let mut asked = Asked::default();
     let armed = !question.effects.is_empty();
     let doubtful;
+    let mut frozen = question.frozen;
     let readings = match armed.then(|| armed::distrusted(question, trial, &mut asked)) {
         Some(families) if !families.is_empty() => {
             doubtful = question.readings.doubting(families);
+            // By hand goes before by guard: it weighs as the worst.
+            frozen = families.iter().fold(frozen, Groups::without_family);
             &doubtful
         }
         Some(_) | None => question.readings,
     };
-    let scored = score(readings, &question.rules.weights, question.stage, question.now);
-    let undoubted = (!std::ptr::eq(readings, question.readings))
-        .then(|| score(question.readings, &question.rules.weights, question.stage, question.now).confidence());
+    let (weights, stage, now) = (&question.rules.weights, question.stage, question.now);
+    let believed = score(readings, weights, stage, now);
+    let mut others = Others::default();
+    if !std::ptr::eq(readings, question.readings) {
+        others.undoubted = Some(score(question.readings, weights, stage, now).confidence());
+    }
+    let toll = Toll::of(question.readings, &believed, stage);
+    let scored = if frozen.is_empty() {
+        believed
+    } else {
+        others.unfrozen = Some(believed.confidence());
+        score_without(readings, weights, stage, now, frozen)
+    };
     let mut demands = Demands { heard, ..Demands::default() };
-    let reached = ask(question, &scored, undoubted, trial, &mut demands);
+    let reached = ask(question, &scored, others, trial, &mut demands);
     if armed {
         armed::add(question, trial, &scored, readings, &mut demands, &mut asked);
     }
@@ -263,33 +284,69 @@ fn weigh<'h>(question: &Question<'_>, trial: bool, heard: Option<&'h mut Heard>)
     if let Some(heard) = &mut demands.heard {
         heard.proof = proof;
     }
-    Weighed { scored, reached, demands, proof, asked }
+    Weighed { scored, reached, demands, proof, asked, toll }
 }
 
-/// What the journey itself demands, and which rung was reached. `undoubted` is the confidence before anything was doubted.
+/// What the confidence would be otherwise, where it would be another.
+#[derive(Clone, Copy, Debug, Default)]
+struct Others {
+    /// Before anything was doubted by hand.
+    undoubted: Option<Confidence>,
+    /// Before anything was frozen by a guard.
+    unfrozen: Option<Confidence>,
+}
+
+/// What the journey itself demands, and which rung was reached.
 fn ask(
     question: &Question<'_>,
     scored: &Scored,
-    undoubted: Option<Confidence>,
+    others: Others,
     trial: bool,
     demands: &mut Demands<'_>,
 ) -> Option<usize> {
     let journey = question.rules.journey(question.journey?);
     match question.stage {
-        Stage::Attempt => attempt(question, journey, scored, undoubted, trial, demands),
-        Stage::Session => session(question, journey, scored, undoubted, trial, demands),
+        Stage::Attempt => attempt(question, journey, scored, others, trial, demands),
+        Stage::Session => session(question, journey, scored, others, trial, demands),
     }
 }
 
 /// Demands the rung that was reached. Where something is doubted, so do all from the rung that was reached without the doubt
-/// down to it: a ladder may allow further down what it does not allow in between, and to doubt more must not give more.
-fn climb(ladder: &Ladder, scored: &Scored, undoubted: Option<Confidence>, demands: &mut Demands<'_>) -> usize {
+/// down to it: a ladder may allow further down what it does not allow in between, and to doubt more must not give more. The same
+/// where something is frozen, to whichever side that moved the confidence.
+fn climb(
+    question: &Question<'_>,
+    ladder: &Ladder,
+    scored: &Scored,
+    others: Others,
+    demands: &mut Demands<'_>,
+) -> usize {
     let (reached, _) = ladder.reach(scored.confidence());
-    let from = undoubted.map_or(reached, |confidence| ladder.reach(confidence).0.min(reached));
-    for (at, rung) in ladder.rungs().iter().enumerate().take(reached + 1).skip(from) {
+    let place = |confidence: Option<Confidence>| confidence.map_or(reached, |confidence| ladder.reach(confidence).0);
+    let (undoubted, unfrozen) = (place(others.undoubted), place(others.unfrozen));
+    let from = reached.min(undoubted).min(unfrozen);
+    let to = match spared(question, others) {
+        Some(proof) if unfrozen > reached => {
+            demands.add(Origin::Frozen, &proof);
+            reached
+        }
+        Some(_) | None => reached.max(unfrozen),
+    };
+    for (at, rung) in ladder.rungs().iter().enumerate().take(to + 1).skip(from) {
         demands.add(Origin::Rung(at), &rung.action);
     }
     reached
+}
+
+/// The proof with which a customer who has long been known, in a session on a trusted device, gets by while a source that took from
+/// everybody is frozen. Nobody else gets a better rung than that source would have left them.
+fn spared(question: &Question<'_>, others: Others) -> Option<Action> {
+    others.unfrozen?;
+    if question.stage == Stage::Attempt || others.undoubted.is_some() || !question.readings.of_a_mature_customer() {
+        return None;
+    }
+    let level = question.rules.step_up.as_ref()?.level;
+    Some(Action::StepUp { level, max_age: None })
 }
 
 /// The ladders of a journey, for an attempt and for a session; in a trial with the rungs in shadow.
@@ -304,12 +361,12 @@ fn attempt(
     question: &Question<'_>,
     journey: &Journey,
     scored: &Scored,
-    undoubted: Option<Confidence>,
+    others: Others,
     trial: bool,
     demands: &mut Demands<'_>,
 ) -> Option<usize> {
     let (ladder, _) = ladders(journey, trial);
-    let reached = ladder.map(|ladder| climb(ladder, scored, undoubted, demands));
+    let reached = ladder.map(|ladder| climb(question, ladder, scored, others, demands));
     if let Some(action) = journey.contained.as_ref().filter(|_| question.upstream_away) {
         demands.add(Origin::Contained, action);
     }
@@ -320,7 +377,7 @@ fn session(
     question: &Question<'_>,
     journey: &Journey,
     scored: &Scored,
-    undoubted: Option<Confidence>,
+    others: Others,
     trial: bool,
     demands: &mut Demands<'_>,
 ) -> Option<usize> {
@@ -328,7 +385,7 @@ fn session(
         demands.add(Origin::Require, &Action::StepUp { level, max_age: None });
     }
     let (_, ladder) = ladders(journey, trial);
-    let reached = climb(ladder, scored, undoubted, demands);
+    let reached = climb(question, ladder, scored, others, demands);
     let unsure = scored.fault().is_some() || scored.coverage().percent() < journey.min_coverage;
     if let Some(action) = journey.when_unknown.as_ref().filter(|_| unsure) {
         demands.add(Origin::WhenUnknown, action);

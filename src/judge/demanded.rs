@@ -14,6 +14,8 @@ pub enum Origin {
     Rung(usize),
     /// `when_unknown`: something could not be read.
     WhenUnknown,
+    /// A source is frozen, and this customer gets by with a proof.
+    Frozen,
     /// `contained`: what serves the journey is out of reach.
     Contained,
     /// The session was opened only as far as its step-up.

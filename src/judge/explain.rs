@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::decision::{Lack, Outcome, short_of};
 use super::demanded::{Demand, Demanded, Origin};
+use super::registers::{Aloud, Reasons, Weighty, to_the_customer};
 use super::rehearse::{Judged, NOW, Rehearsal, of};
 use super::signals::authentication::Proof;
 use super::stage::Stage;
@@ -67,6 +68,12 @@ pub struct Judgement {
     pub decides: bool,
     /// Signal by signal. Their points and 50 are the confidence, kept between 0 and 100 and rounded down.
     pub signals: Vec<Line>,
+    /// The reasons that weigh most, for operators.
+    pub reasons: Weighty,
+    /// What an agent may say of them.
+    pub agent: Aloud,
+    /// The one sentence for the customer.
+    pub customer: &'static str,
     /// All points together.
     pub sum: f64,
     /// 0 to 100.
@@ -207,6 +214,8 @@ fn judgement(
         Stage::Session => Some(&journey.ladder),
     });
     let reached = verdict.reached.unwrap_or(usize::MAX);
+    let reasons = Reasons::of(scored);
+    let goes_on = matches!(verdict.outcome, Outcome::Cleared(_) | Outcome::Held(super::decision::Hold::Throttle(_)));
     let step = |(at, rung): (usize, &crate::rules::ruleset::Rung)| Step {
         at: rung.at.score(),
         action: words(rules, &rung.action),
@@ -232,6 +241,9 @@ fn judgement(
                 unknown: line.unknown.map(crate::confidence::Why::word),
             })
             .collect(),
+        reasons: reasons.with_points(),
+        agent: reasons.aloud(),
+        customer: to_the_customer(if goes_on && verdict.action == "read_only" { "allow" } else { verdict.action }),
         sum: points(scored.sum()),
         confidence: scored.confidence().score(),
         coverage: scored.coverage().percent(),
@@ -240,7 +252,7 @@ fn judgement(
         demanded: heard.demanded.iter().map(|demanded| asked(rules, posture, demanded, heard.proof)).collect(),
         outcome: verdict.action,
         narrowed: matches!(verdict.outcome, Outcome::Held(super::decision::Hold::Narrowed)),
-        goes_on: matches!(verdict.outcome, Outcome::Cleared(_) | Outcome::Held(super::decision::Hold::Throttle(_))),
+        goes_on,
         shadow: verdict.shadow,
     }
 }
@@ -250,6 +262,7 @@ fn asked(rules: &RuleSet, posture: &Posture, demanded: &Demanded, proof: Option<
         Origin::Require => "require".to_owned(),
         Origin::Rung(_) => "the ladder".to_owned(),
         Origin::WhenUnknown => "when_unknown".to_owned(),
+        Origin::Frozen => "a guard".to_owned(),
         Origin::Contained => "contained".to_owned(),
         Origin::HeldSession => "its sign-in".to_owned(),
         Origin::Playbook(place) => {

@@ -6,8 +6,10 @@
 use super::decision::{Hold, Lack, Outcome, Question, Verdict, judge_heard};
 use super::demanded::Heard;
 use super::history::{AccountHistory, Climate, Observation, Shared, Tried, Visit};
-use super::seen::{Client, Whereabouts};
+use super::lost::without;
+use super::seen::{Client, Listed, Whereabouts};
 use super::signals::authentication::Proof;
+use super::signals::exposure::Exposure;
 use super::signals::{Buckets, Readings, Sighting};
 use super::stage::Stage;
 use super::way::Way;
@@ -15,6 +17,7 @@ use crate::clock::Moment;
 use crate::confidence::{Reading, Why};
 use crate::rules::diagnostic::{Diagnostic, codes};
 use crate::rules::effects::Effects;
+use crate::rules::feeds::Feed;
 use crate::rules::playbook::LONGEST;
 use crate::rules::posture::{Armed, Posture, Scope};
 use crate::rules::ruleset::{Case, Given, JourneyId, RuleSet};
@@ -90,39 +93,83 @@ pub fn of<'r>(rules: &'r RuleSet, case: &Case) -> Rehearsal<'r> {
     let (journey, listed) = (rehearsal.way.journey, rehearsal.way.route.is_some());
     // Lowering has found every name; a case made in another way meets a law without what is missing.
     let effects = Effects::of(rules, &rehearsal.posture).unwrap_or_default();
-    let readings = readings(&case.given, journey.is_some_and(|id| rules.journey(id).account.is_some()));
-    let judged = |stage| {
-        let safe = matches!(&*case.method, "GET" | "HEAD" | "OPTIONS" | "TRACE");
-        let question = Question {
-            effects: &effects,
-            journey,
-            listed,
-            stage,
-            safe_method: safe,
-            upstream_away: case.given.upstream_down,
-            class: case.given.class,
-            channel: case.given.channel,
-            ..Question::calm(rules, &readings, NOW)
-        };
-        let mut heard = Heard::default();
-        let verdict = judge_heard(&question, Some(&mut heard));
-        Judged { stage, verdict, heard }
-    };
-    if journey.is_none_or(|id| rules.journey(id).attempt.is_none()) {
-        rehearsal.judged.push(judged(Stage::Session));
-        return rehearsal;
-    }
-    let attempt = judged(Stage::Attempt);
-    let goes_on = matches!(attempt.verdict.outcome, Outcome::Cleared(_) | Outcome::Held(Hold::Throttle(_)));
-    rehearsal.judged.push(attempt);
-    // Only a case that says that the password was right goes on to the session that it opens.
-    if goes_on && case.given.authenticated.is_some() {
-        let session = judged(Stage::Session);
-        // A throttled attempt whose session is simply allowed is still a throttled one.
-        rehearsal.deciding = usize::from(matches!(session.verdict.outcome, Outcome::Held(_)));
-        rehearsal.judged.push(session);
-    }
+    let safe = matches!(&*case.method, "GET" | "HEAD" | "OPTIONS" | "TRACE");
+    let asked = Asked { effects: &effects, journey, listed, safe, listings: false };
+    (rehearsal.judged, rehearsal.deciding) = asked.judge(rules, &case.given);
     rehearsal
+}
+
+/// What a rehearsal asks of the judge.
+struct Asked<'e> {
+    effects: &'e Effects,
+    journey: Option<JourneyId>,
+    listed: bool,
+    safe: bool,
+    /// What lists say of the address is known; else it is not asked, so that a case means the same with lists and without.
+    listings: bool,
+}
+
+impl Asked<'_> {
+    /// Every judgement in its order, and the place of the one that decides.
+    fn judge(&self, rules: &RuleSet, given: &Given) -> (Vec<Judged>, usize) {
+        let journey = self.journey.map(|id| rules.journey(id));
+        let names_account = journey.is_some_and(|journey| journey.account.is_some());
+        let mut readings = readings(given, names_account, self.listings);
+        if self.listings && journey.is_some_and(|journey| journey.credential.is_some()) && rules.breach.is_some() {
+            readings.exposure = Reading::Known(Exposure::Nothing);
+        }
+        let readings = without(&readings, given.down, rules);
+        let judged = |stage| {
+            let question = Question {
+                effects: self.effects,
+                journey: self.journey,
+                listed: self.listed,
+                stage,
+                safe_method: self.safe,
+                upstream_away: given.down.contain(Feed::Upstream),
+                class: given.class,
+                channel: given.channel,
+                ..Question::calm(rules, &readings, NOW)
+            };
+            let mut heard = Heard::default();
+            let verdict = judge_heard(&question, Some(&mut heard));
+            Judged { stage, verdict, heard }
+        };
+        if journey.is_none_or(|journey| journey.attempt.is_none()) {
+            return (vec![judged(Stage::Session)], 0);
+        }
+        let attempt = judged(Stage::Attempt);
+        let goes_on = matches!(attempt.verdict.outcome, Outcome::Cleared(_) | Outcome::Held(Hold::Throttle(_)));
+        // Only a case that says that the password was right goes on to the session that it opens.
+        if goes_on && given.authenticated.is_some() {
+            let session = judged(Stage::Session);
+            // A throttled attempt whose session is simply allowed is still a throttled one.
+            let deciding = usize::from(matches!(session.verdict.outcome, Outcome::Held(_)));
+            return (vec![attempt, session], deciding);
+        }
+        (vec![attempt], 0)
+    }
+}
+
+/// The word that comes out on a journey while nothing is armed, for a client of whom lists and corpus know nothing bad; and how much
+/// is withheld: more is less of a service.
+pub(super) fn word_on(rules: &RuleSet, journey: JourneyId, given: &Given) -> (&'static str, u8) {
+    // A journey that shows personal data is looked at; every other changes something.
+    let safe = rules.journey(journey).view_line.is_some();
+    let asked = Asked { effects: &Effects::NONE, journey: Some(journey), listed: true, safe, listings: true };
+    let (judged, deciding) = asked.judge(rules, given);
+    judged.get(deciding).map_or(("deny", 6), |judged| (judged.verdict.action, withheld(&judged.verdict.outcome)))
+}
+
+fn withheld(outcome: &Outcome) -> u8 {
+    match outcome {
+        Outcome::Cleared(clearance) => u8::from(clearance.is_for_looking()),
+        Outcome::Held(Hold::Throttle(_)) => 2,
+        Outcome::Held(Hold::StepUp { .. }) => 3,
+        Outcome::Held(Hold::ReadOnly) => 4,
+        Outcome::Held(Hold::Handoff { .. }) => 5,
+        Outcome::Held(Hold::Deny { .. } | Hold::Narrowed) => 6,
+    }
 }
 
 /// The word that comes out of one case, and why.
@@ -184,9 +231,9 @@ fn explain(rules: &RuleSet, posture: &Posture, journey: Option<JourneyId>, verdi
 }
 
 /// The client that a case describes: a regular customer where it says something of device or network, a newcomer else.
-fn readings(given: &Given, names_account: bool) -> Readings {
+fn readings(given: &Given, names_account: bool, listings: bool) -> Readings {
     let (device, stranger) = (Device::from_bits(1), Device::from_bits(4));
-    let (own, elsewhere) = (at(2), at(3));
+    let (own, elsewhere) = (at(2, listings), at(3, listings));
     let described = given.device_known.is_some() || given.network_known.is_some();
     let named = described || names_account || given.authenticated.is_some() || given.account_failures > 0;
     let visit = |device, at| Visit { device, at, client: Client::default() };
@@ -224,7 +271,6 @@ fn readings(given: &Given, names_account: bool) -> Readings {
             device_tried: Some(failed(Shared::Device, given.device_failures)),
             buckets: Reading::Known(&buckets),
             session: match given.authenticated {
-                _ if given.jwks_down => Reading::Unknown(Why::Down),
                 Some(level) => {
                     let age = u64::try_from(given.proof_age.as_millis()).unwrap_or(u64::MAX);
                     let at = Moment::from_unix_millis(NOW.unix_millis().saturating_sub(age));
@@ -238,14 +284,20 @@ fn readings(given: &Given, names_account: bool) -> Readings {
     )
 }
 
-/// A place of which no list says anything.
-fn at(number: u64) -> Whereabouts {
+/// A place of which no list says anything, or nothing but whose it is and where.
+fn at(number: u64, listings: bool) -> Whereabouts {
     const NOT: Why = Why::NotAsked;
+    let (provider, country, listed) = match (listings, u16::try_from(number)) {
+        (true, Ok(number)) => {
+            (Reading::Known(number.into()), Reading::Known(number.to_be_bytes()), Reading::Known(Listed::NOTHING))
+        }
+        _ => (Reading::Unknown(NOT), Reading::Unknown(NOT), Reading::Unknown(NOT)),
+    };
     Whereabouts {
         network: Network::from_bits(number),
         range: Network::from_bits(number + 1000),
-        provider: Reading::Unknown(NOT),
-        country: Reading::Unknown(NOT),
-        listed: Reading::Unknown(NOT),
+        provider,
+        country,
+        listed,
     }
 }

@@ -13,6 +13,7 @@ use super::signals::{
 use super::stage::Stage;
 use crate::clock::Moment;
 use crate::confidence::{Confidence, Coverage, Family, Points, Reading, Why};
+use crate::rules::guards::Groups;
 use crate::rules::signal::{Group, Signal, Weights, weight};
 
 /// More lines than there can be: the prior, at most 27 signals, a limit for each of the eight groups.
@@ -150,7 +151,12 @@ fn why<T>(reading: Reading<T>) -> Option<Why> {
 
 /// The score of these readings at this stage.
 pub fn score(readings: &Readings, weights: &Weights, stage: Stage, now: Moment) -> Scored {
-    let (coverage, fault) = coverage(readings);
+    score_without(readings, weights, stage, now, Groups::NONE)
+}
+
+/// The same, while these groups are frozen: their lines say nothing, and stand there with the reason.
+pub fn score_without(readings: &Readings, weights: &Weights, stage: Stage, now: Moment, frozen: Groups) -> Scored {
+    let (coverage, fault) = coverage(readings, frozen);
     let nothing = Evidence { source: Source::Prior, points: Points::ZERO, unknown: None };
     let mut scored =
         Scored { confidence: Confidence::NONE, coverage, sum: Points::ZERO, fault, lines: [nothing; LINES], used: 0 };
@@ -229,6 +235,9 @@ pub fn score(readings: &Readings, weights: &Weights, stage: Stage, now: Moment) 
                 lines.add(after(exposure::weigh_risk(r.risk)), why(r.risk));
             }
         }
+        if frozen.contain(group) {
+            lines.freeze();
+        }
         scored.add_group(group, group.limits(password_right), lines.all());
     }
     scored.confidence = Confidence::from_evidence(scored.sum);
@@ -257,16 +266,30 @@ impl Lines<'_> {
         }
     }
 
+    /// They say nothing, and why.
+    fn freeze(&mut self) {
+        for line in self.lines.iter_mut().flatten() {
+            *line = (line.0, Points::ZERO, Some(Why::Distrusted));
+        }
+    }
+
     fn all(&self) -> impl Iterator<Item = Weighed> + '_ {
         self.lines.iter().flatten().copied()
     }
 }
 
 /// Which share of what was asked for could be read, and the first source at fault. What the client did not send is no gap.
-fn coverage(readings: &Readings) -> (Coverage, Option<(Family, Why)>) {
+fn coverage(readings: &Readings, frozen: Groups) -> (Coverage, Option<(Family, Why)>) {
     let mut fault = None;
     let mut counts = [(0, 0); Family::ALL.len()];
-    for (family, state) in readings.states() {
+    for (group, state) in readings.states() {
+        let family = group.family();
+        let state = match state {
+            Reading::Known(()) | Reading::Unknown(Why::Missing) if frozen.contain(group) => {
+                Reading::Unknown(Why::Distrusted)
+            }
+            Reading::Known(()) | Reading::Unknown(_) => state,
+        };
         let (asked, known) = &mut counts[family as usize];
         match state {
             Reading::Unknown(Why::NotAsked) => continue,

@@ -8,6 +8,7 @@ pub mod capacity;
 pub mod checkpoint;
 pub mod ended;
 pub mod everybody;
+pub mod guards;
 pub mod handoffs;
 pub mod keeper;
 pub mod limits;
@@ -33,6 +34,7 @@ use crate::swap::Swap;
 pub use capacity::Capacity;
 pub use ended::Ended;
 use everybody::Everybody;
+pub use guards::Guards;
 pub use handoffs::{Handoff, Handoffs, Reference};
 pub use limits::{Allowances, Limiter};
 pub use loops::Loops;
@@ -108,6 +110,8 @@ pub struct Memory {
     pub ended: Ended,
     /// Those who report from outside.
     pub transmitters: Transmitters,
+    /// What the groups of signals say of customers who have long been known.
+    pub guards: Guards,
     /// Something was reported of some account, ever.
     pub reported: AtomicBool,
 }
@@ -131,6 +135,7 @@ impl Memory {
             strangers: Capacity::new(places.clients),
             ended: Ended::new(places.sessions),
             transmitters: Transmitters::default(),
+            guards: Guards::default(),
             reported: AtomicBool::new(false),
         }
     }

@@ -97,7 +97,7 @@ impl Memory {
         let browser = asking.client.software.known().is_some_and(|software| software.kind == Kind::Browser);
         let climate = self.climate.load();
         let visit = asking.visit(None);
-        Readings::of(
+        let mut readings = Readings::of(
             &Sighting {
                 account,
                 device: asking.device,
@@ -120,7 +120,11 @@ impl Memory {
                 account_breached: asking.account_breached,
             },
             now,
-        )
+        );
+        if self.transmitters.is_stale() {
+            readings.silenced_reports();
+        }
+        readings
     }
 
     fn buckets(&self, at: &Whereabouts, client: &Client) -> Buckets {

@@ -280,6 +280,8 @@ impl Memory {
             population,
             // Made from the population.
             climate,
+            // Numbers of points that are nobody's.
+            guards: _,
         } = self;
         let lasting: [Box<dyn Store + '_>; 6] = [
             Box::new(Lasting {

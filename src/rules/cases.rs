@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::client::{Channel, Class};
+use super::feeds::Feeds;
 use super::ruleset::Level;
 use super::source::Span;
 
@@ -46,14 +47,12 @@ pub struct Given {
     pub device_failures: u16,
     /// Recent failed sign-ins of the network.
     pub network_failures: u16,
-    /// The upstream is away.
-    pub upstream_down: bool,
-    /// Sources that are down: `jwks`.
-    pub jwks_down: bool,
     /// What kind of client asks.
     pub class: Class,
     /// Through which channel.
     pub channel: Channel,
     /// Its network is under attack.
     pub contaminated: bool,
+    /// Sources that are gone.
+    pub down: Feeds,
 }

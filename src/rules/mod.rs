@@ -11,6 +11,8 @@ pub mod condition;
 pub mod diagnostic;
 pub mod effects;
 pub mod facts;
+pub mod feeds;
+pub mod guards;
 pub mod help;
 pub mod in_force;
 pub mod limits;

@@ -15,6 +15,7 @@ use super::breach::Breach;
 use super::clients::Clients;
 use super::condition::{Condition, Screen};
 use super::facts::Facts;
+use super::guards::Guards;
 use super::help::Hours;
 use super::limits::Limits;
 use super::lists::ListLaw;
@@ -58,6 +59,8 @@ pub struct RuleSet {
     pub limits: Limits,
     /// What has leaked, which sign-ins are compared with.
     pub breach: Option<Breach>,
+    /// When a group of signals is no longer believed.
+    pub guards: Guards,
     /// Lists of addresses, at most one of each kind.
     pub lists: Vec<ListLaw>,
     /// Prebuilt incident modes, by name.

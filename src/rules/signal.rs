@@ -271,6 +271,20 @@ impl Group {
         }
     }
 
+    /// The word in rules, metrics and `weir status`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Client => "client",
+            Self::Network => "network",
+            Self::Pressure => "pressure",
+            Self::Journey => "journey",
+            Self::Session => "session",
+            Self::Authentication => "authentication",
+            Self::Exposure => "exposure",
+        }
+    }
+
     /// The word in `explain`, for the line that gives back what lies beyond a floor or a cap.
     pub const fn limit_word(self) -> &'static str {
         match self {

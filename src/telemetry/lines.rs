@@ -103,6 +103,14 @@ impl Recent {
         gone
     }
 
+    /// Every line that contains these bytes, the newest first.
+    pub fn each(&self, part: &str, mut tell: impl FnMut(&str)) {
+        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = latest.chunks.iter().rev().flat_map(|chunk| chunk.rsplit(|byte| *byte == b'\n'));
+        let found = lines.filter(|line| memchr::memmem::find(line, part.as_bytes()).is_some());
+        found.filter_map(|line| std::str::from_utf8(line).ok()).for_each(&mut tell);
+    }
+
     /// The newest line that contains these bytes and that is wanted.
     pub fn find(&self, part: &str, wanted: impl Fn(&str) -> bool) -> Option<String> {
         let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,6 +4,7 @@
 //! Never a user, an address, a raw path or a session as a label.
 
 pub mod armed;
+pub mod guards;
 pub mod lines;
 pub mod listed;
 pub mod lists;
@@ -17,6 +18,7 @@ use prometheus_client::encoding::{EncodeMetric as _, MetricEncoder};
 use prometheus_client::registry::Registry;
 
 use self::armed::{ArmedCollector, ArmedPlaybooks};
+use self::guards::ShownGuards;
 use self::listed::{ListedCollector, ListedStates};
 use self::lists::{Lists, ListsCollector};
 use self::series::{Counter, Histogram, Series};
@@ -71,6 +73,8 @@ pub struct Telemetry {
     pub lists: Arc<Lists>,
     /// `weir_list_entries{list}`, `weir_list_age_seconds{list}` and, of each list, `weir_signal_up{signal}`.
     pub listed: Arc<ListedStates>,
+    /// `weir_signal_up{signal}` of each group of signals: 0 while a guard has frozen it.
+    pub guards: Arc<ShownGuards>,
     /// What changes rarely.
     pub gauges: Arc<Gauges>,
     registry: Arc<Registry>,
@@ -176,6 +180,7 @@ impl Telemetry {
         let armed = Arc::<ArmedPlaybooks>::default();
         let lists = Arc::<Lists>::default();
         let listed = Arc::<ListedStates>::default();
+        let guards = Arc::<ShownGuards>::default();
         let lines_dropped = Arc::new(Counter::default());
         let gauges = Arc::new(Gauges::default());
         gauges.jwks_up.set(-1);
@@ -204,6 +209,7 @@ impl Telemetry {
             gauges: gauges.clone(),
             lists: lists.clone(),
             listed: listed.clone(),
+            guards: guards.clone(),
             dropped: lines_dropped.clone(),
         }));
         Self {
@@ -222,6 +228,7 @@ impl Telemetry {
             events,
             transmitters,
             armed,
+            guards,
             lists,
             listed,
             lines_dropped,
@@ -246,6 +253,7 @@ struct GaugeCollector {
     lists: Arc<Lists>,
     dropped: Arc<Counter>,
     listed: Arc<ListedStates>,
+    guards: Arc<ShownGuards>,
 }
 
 impl prometheus_client::collector::Collector for GaugeCollector {
@@ -285,6 +293,9 @@ impl prometheus_client::collector::Collector for GaugeCollector {
         }
         for (signal, works) in self.lists.signals() {
             up.encode_family(&[("signal", signal)])?.encode_gauge(&i64::from(works))?;
+        }
+        for (group, believed) in self.guards.signals() {
+            up.encode_family(&[("signal", group)])?.encode_gauge(&i64::from(believed))?;
         }
         for list in self.listed.shown() {
             up.encode_family(&[("signal", list.list)])?.encode_gauge(&i64::from(list.up))?;

@@ -145,7 +145,7 @@ fn what_cannot_be_said_in_a_case_is_refused_with_a_way_out() {
         (&["/checkout", "--class", "robot"], 1, "automation"),
         (&["/checkout", "--given", "device"], 2, "key=value"),
         (&["/checkout", "-H", "accept"], 2, "name: value"),
-        (&["/checkout", "--down", "moon"], 2, "jwks, upstream"),
+        (&["/checkout", "--down", "moon"], 2, "jwks, redis, upstream"),
         (&["checkout"], 1, "neither a request nor a reference"),
         (&["/checkout", "--rules", "nowhere"], 1, "there is no directory nowhere"),
         (&["4f1c09ab77e2", "--log", "nowhere.jsonl"], 1, "reading nowhere.jsonl"),

@@ -28,13 +28,13 @@ use crate::law::{law, law_with, shared};
 
 pub const NOW: Moment = Moment::from_unix_seconds(1_800_000_000);
 
-fn proof(rules: &RuleSet, level: &str, minutes_ago: u64) -> Proof {
+pub fn proof(rules: &RuleSet, level: &str, minutes_ago: u64) -> Proof {
     let at = Moment::from_unix_seconds(NOW.unix_seconds() - minutes_ago * 60);
     Proof { level: rules.level_named(level).unwrap(), at, held: false, bound: false }
 }
 
 /// A regular customer on a known device and network.
-fn regular() -> Readings {
+pub fn regular() -> Readings {
     Readings {
         device: Reading::Known(Standing::Trusted { days: 30, proved: true }),
         network: Reading::Known(Place::Known),
@@ -66,11 +66,11 @@ fn guessing(failed: u32, worked: u32) -> Guessing {
 }
 
 /// The same account from a device and a network that it has never used.
-fn elsewhere() -> Readings {
+pub fn elsewhere() -> Readings {
     Readings { device: Reading::Known(Standing::New), network: Reading::Known(Place::New), ..regular() }
 }
 
-fn with(readings: Readings, session: Proof) -> Readings {
+pub fn with(readings: Readings, session: Proof) -> Readings {
     Readings { session: Reading::Known(session), ..readings }
 }
 
@@ -429,7 +429,7 @@ pub fn any_readings() -> impl Strategy<Value = Readings> {
     })
 }
 
-fn any_stage() -> impl Strategy<Value = Stage> {
+pub fn any_stage() -> impl Strategy<Value = Stage> {
     prop_oneof![Just(Stage::Attempt), Just(Stage::Session)]
 }
 

@@ -19,6 +19,7 @@ mod floors;
 mod framing;
 mod grpc;
 mod guard;
+mod guards;
 mod hostile;
 mod hostile_control;
 mod hostile_rules;

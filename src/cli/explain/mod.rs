@@ -19,14 +19,19 @@ use super::say::{say, say_line};
 use super::test::law_of;
 use super::{SteerArguments, asking, color};
 use crate::judge::explain::Explanation;
+use crate::judge::registers::{Aloud, Reasons, Told, to_the_customer};
 use crate::rules::diagnostic::{self, render};
+use crate::rules::feeds::Feed;
 use crate::rules::source::{Bounds, Sources};
+use crate::rules::syntax::closest;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   weir explain POST /checkout --given device=unknown,network=new,authenticated=pwd
   weir explain POST /login --given account_failures=4
   weir explain /account/balance --given authenticated=pwd --down jwks,upstream
+  weir explain POST /checkout --given device=known,network=known --down redis,jwks,geo
+  weir explain POST /checkout --given device=unknown --for agent
   weir explain GET /products -H 'user-agent: sqlmap/1.8' --host shop.example
   weir explain 4f1c09ab77e2                       # what a customer reads out, or a line of the log
   weir explain \"123 456 789\"                      # a handoff's reference
@@ -60,9 +65,12 @@ pub struct ExplainArguments {
     /// Where it comes from: web, app, store, desk
     #[arg(long, value_name = "CHANNEL")]
     channel: Option<String>,
-    /// What is gone; both outcomes are shown
-    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_enum)]
-    down: Vec<Down>,
+    /// Sources that are gone: device, geo, exits, breach, events, jwks, redis, upstream; both outcomes are shown
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = feed)]
+    down: Vec<Feed>,
+    /// Whom it is explained to: operators with every point, an agent without any, the customer in one sentence
+    #[arg(long = "for", value_name = "WHOM", value_enum, default_value = "operator")]
+    whom: Whom,
     /// A file of decision lines to look the reference up in
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
@@ -70,29 +78,24 @@ pub struct ExplainArguments {
     at: SteerArguments,
 }
 
-/// What can be gone.
+/// Whom something is explained to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Down {
-    /// The keys of the identity provider
-    Jwks,
-    /// What serves the path
-    Upstream,
+enum Whom {
+    /// Every line of the arithmetic
+    Operator,
+    /// What may be said aloud
+    Agent,
+    /// One sentence
+    Customer,
 }
 
-impl Down {
-    const fn key(self) -> &'static str {
-        match self {
-            Self::Jwks => "jwks_down",
-            Self::Upstream => "upstream_down",
-        }
-    }
-
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Jwks => "jwks",
-            Self::Upstream => "upstream",
-        }
-    }
+/// A source by its name.
+fn feed(written: &str) -> Result<Feed, String> {
+    let known = || Feed::ALL.iter().map(|feed| feed.word());
+    Feed::ALL.into_iter().find(|feed| feed.word() == written.trim()).ok_or_else(|| {
+        let near = closest(written, known()).map_or_else(String::new, |near| format!("; did you mean {near}?"));
+        format!("it is none of {}{near}", known().collect::<Vec<_>>().join(", "))
+    })
 }
 
 fn header(written: &str) -> Result<(String, String), String> {
@@ -143,6 +146,12 @@ fn reference(arguments: &ExplainArguments, written: &str) -> anyhow::Result<Exit
             }
         }
     };
+    if arguments.whom != Whom::Operator {
+        let because = ["session_because", "because"].into_iter().find_map(|key| line[key].as_array());
+        let told = because.into_iter().flatten().take(64).filter_map(|line| Told::parse(line.as_str()?));
+        let action = line["session_action"].as_str().or(line["action"].as_str()).unwrap_or_default();
+        return tell(arguments, &Reasons::among(told).aloud(), to_the_customer(action));
+    }
     if arguments.at.json {
         say_line(&format!("{line:#}"))?;
     } else {
@@ -176,6 +185,11 @@ fn request(arguments: &ExplainArguments, method: &str, path: &str) -> anyhow::Re
         rules.cases.iter().filter(ours).map(|case| crate::judge::explain::explain(&rules, case)).collect();
     let Some(first) = explained.first() else { bail!("the request could not be read") };
     let gone = explained.get(1);
+    if arguments.whom != Whom::Operator {
+        let deciding = gone.unwrap_or(first).judgements.iter().find(|judgement| judgement.decides);
+        let Some(judgement) = deciding else { bail!("nobody is judged on this request: it is answered before") };
+        return tell(arguments, &judgement.agent, judgement.customer);
+    }
     let names: Vec<&str> = arguments.down.iter().map(|down| down.word()).collect();
     if arguments.at.json {
         let document = match gone {
@@ -188,6 +202,30 @@ fn request(arguments: &ExplainArguments, method: &str, path: &str) -> anyhow::Re
         if let Some(gone) = gone {
             say(&words::beside(&rules, first, gone, &names.join(" and "), color(&std::io::stdout())))?;
         }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What an agent or the customer is told.
+fn tell(arguments: &ExplainArguments, aloud: &Aloud, customer: &str) -> anyhow::Result<ExitCode> {
+    let agent = arguments.whom == Whom::Agent;
+    if arguments.at.json {
+        let document =
+            if agent { json!({ "agent": aloud, "customer": customer }) } else { json!({ "customer": customer }) };
+        say_line(&format!("{document:#}"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if agent {
+        for (what, lines) in
+            [("What speaks for the customer", &aloud.speaks_for), ("What is unusual", &aloud.speaks_against)]
+        {
+            if !lines.is_empty() {
+                say_line(&format!("{what}:\n  {}", lines.join("\n  ")))?;
+            }
+        }
+        say_line(&format!("To the customer:\n  {customer}"))?;
+    } else {
+        say_line(customer)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -207,7 +245,7 @@ fn refused(
 }
 
 /// What was described, as a case.
-fn case(arguments: &ExplainArguments, method: &str, path: &str, down: &[Down]) -> String {
+fn case(arguments: &ExplainArguments, method: &str, path: &str, down: &[Feed]) -> String {
     let mut text = String::from("[[case]]\nname = \"the request\"\nexpect = \"allow\"\n");
     let list = |names: &[String]| names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
     if !arguments.armed.is_empty() {
@@ -225,12 +263,11 @@ fn case(arguments: &ExplainArguments, method: &str, path: &str, down: &[Down]) -
     let named = [("class", &arguments.class), ("channel", &arguments.channel)];
     let named = named.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
     for (key, value) in arguments.given.iter().map(|(key, value)| (key.as_str(), value)).chain(named) {
-        if !down.iter().any(|down| down.key() == key) {
-            let _ = writeln!(text, "{key} = {}", value_of(value));
-        }
+        let _ = writeln!(text, "{key} = {}", value_of(value));
     }
-    for down in down {
-        let _ = writeln!(text, "{} = true", down.key());
+    if !down.is_empty() {
+        let names: Vec<String> = down.iter().map(|feed| quoted(feed.word())).collect();
+        let _ = writeln!(text, "down = [{}]", names.join(", "));
     }
     text
 }

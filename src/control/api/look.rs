@@ -12,6 +12,7 @@ use super::problem::Problem;
 use super::{Control, blocking};
 use crate::control::audit::{FILE, written};
 use crate::control::who::{Role, Who};
+use crate::judge::registers::{Reasons, Told, to_the_customer};
 use crate::memory::handoffs::Reference;
 
 pub(super) async fn ready(State(control): State<Control>) -> Response {
@@ -135,6 +136,12 @@ pub(super) async fn handoff(State(control): State<Control>, Path(reference): Pat
             .help("go on without it, and verify the caller as the desk page says")
             .into_response();
     };
+    let recent = control.recent.clone();
+    let part = format!("\"handoff\":\"{reference}\"");
+    let line = blocking(move || recent.find(&part, |line| line.contains("\"event\":\"decision\""))).await;
+    let line = line.ok().flatten().and_then(|line| serde_json::from_str::<Value>(&line).ok());
+    let because = line.as_ref().and_then(|line| line["session_because"].as_array().or(line["because"].as_array()));
+    let told = because.into_iter().flatten().filter_map(|line| Told::parse(line.as_str()?));
     let in_force = control.law.in_force().load();
     let named = |key: u64, name: &str| control.names.key(&[name.as_bytes()]) == key;
     let journey = in_force.rules.journeys.iter().map(|journey| &*journey.name).find(|name| named(entry.journey, name));
@@ -146,6 +153,8 @@ pub(super) async fn handoff(State(control): State<Control>, Path(reference): Pat
         "signed_in": entry.account.is_some(),
         "given": written(entry.made),
         "good_until": written(entry.expires),
+        "reasons": because.map(|_| Reasons::among(told).aloud()),
+        "say": to_the_customer("handoff"),
         "proves": "where they were stopped; not who they are",
     }))
     .into_response()

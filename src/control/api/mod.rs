@@ -11,6 +11,7 @@ mod memory;
 mod outcomes;
 mod playbooks;
 mod problem;
+mod resting;
 mod rules;
 pub mod tokens;
 
@@ -129,6 +130,7 @@ fn steering(control: Control, door: Door) -> Router {
         .route_layer(from_fn(|request, next| only(&[Role::Operator, Role::Viewer], request, next)));
     let operators = Router::new()
         .route("/v1/audit", get(look::audit))
+        .route("/v1/sessions", get(resting::sessions))
         .route("/v1/accounts/access", post(memory::access))
         .route("/v1/accounts/erase", post(memory::erase))
         .route("/v1/accounts/import", post(memory::import).layer(DefaultBodyLimit::max(LARGE)))

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::look::etag;
 use super::problem::Problem;
+use super::resting::resting;
 use super::rules::read;
 use super::{Control, Expected, blocking};
 use crate::control::arming::{By, Changed};
@@ -62,8 +63,19 @@ pub(super) async fn one(State(control): State<Control>, Path(name): Path<String>
             "when {} is at most {} for {}", calm.watch.word(), threshold(calm.at_most), say(calm.during)
         )),
         "desk": desk_of(playbook),
+        "resting": resting_on(&control, &in_force, playbook).await,
     });
     Ok(([etag(&control)], Json(document)).into_response())
+}
+
+/// How many sessions rest on what it distrusts; nothing where it distrusts nothing.
+async fn resting_on(control: &Control, in_force: &InForce, playbook: &Playbook) -> Option<Value> {
+    if playbook.distrust.is_empty() {
+        return None;
+    }
+    let (recent, rules, families) = (control.recent.clone(), in_force.rules.clone(), playbook.distrust);
+    let found = blocking(move || resting(&recent, &rules, families)).await.ok()?;
+    Some(found.counts())
 }
 
 /// What it changes, journey by journey: the ladder as it is, and as it would be.
@@ -187,8 +199,14 @@ pub(super) async fn arm(
         confirm_within: asked.confirm_within_seconds.map(Duration::from_secs),
     };
     let law = control.law.clone();
+    let named = name.clone();
     let changed = blocking(move || law.arm(&name, &ask, By { who: &who, expect: expected.0.as_deref() })).await?;
-    answer(&control, changed)
+    let in_force = control.law.in_force().load();
+    let resting = match posture::playbook(&in_force.rules, &named) {
+        Ok(playbook) => resting_on(&control, &in_force, playbook).await,
+        Err(_) => None,
+    };
+    answer(&control, changed, resting)
 }
 
 pub(super) async fn confirm(
@@ -199,7 +217,7 @@ pub(super) async fn confirm(
 ) -> Result<Response, Problem> {
     let law = control.law.clone();
     let changed = blocking(move || law.confirm(&name, By { who: &who, expect: expected.0.as_deref() })).await?;
-    answer(&control, changed)
+    answer(&control, changed, None)
 }
 
 pub(super) async fn stand_down(
@@ -218,13 +236,13 @@ pub(super) async fn stand_down(
         law.stand_down(&name, &asked.reason, asked.now, By { who: &who, expect: expected.0.as_deref() })
     })
     .await?;
-    answer(&control, changed)
+    answer(&control, changed, None)
 }
 
-fn answer(control: &Control, changed: Result<Changed, Refusal>) -> Result<Response, Problem> {
+fn answer(control: &Control, changed: Result<Changed, Refusal>, resting: Option<Value>) -> Result<Response, Problem> {
     let changed = changed?;
     let health = control.law.disk().health();
-    let document = json!({
+    let mut document = json!({
         "generation": changed.generation,
         "tag": control.law.tag(),
         "armed": changed.armed,
@@ -232,5 +250,8 @@ fn answer(control: &Control, changed: Result<Changed, Refusal>) -> Result<Respon
         "audit_written": health.audit_written,
         "disk_fault": if changed.safe { None } else { health.posture_fault.or(health.audit_fault) },
     });
+    if let Some(resting) = resting {
+        document["resting"] = resting;
+    }
     Ok((StatusCode::OK, [etag(control)], Json(document)).into_response())
 }

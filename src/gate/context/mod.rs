@@ -473,7 +473,7 @@ impl<'a> Context<'a> {
     }
 
     /// What the judge is asked about this request.
-    pub fn question<'q>(&self, readings: &'q Readings, upstream_away: bool) -> Question<'q>
+    pub fn question<'q>(&self, gate: &Gate, readings: &'q Readings, upstream_away: bool) -> Question<'q>
     where
         'a: 'q,
     {
@@ -486,6 +486,7 @@ impl<'a> Context<'a> {
             safe_method: self.safe,
             upstream_away,
             readings,
+            frozen: gate.shared.memory.guards.frozen(),
             class: self.class,
             channel: self.channel,
             now: self.now,

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{DAY, Says, points};
-use crate::confidence::{Points, Reading};
+use crate::confidence::{Points, Reading, Why};
 use crate::judge::history::Risk;
 use crate::rules::signal::Signal;
 
@@ -24,7 +24,8 @@ pub enum Exposure {
 pub(in crate::judge) fn weigh(exposure: Reading<Exposure>, trusted: bool, password_right: bool) -> Says {
     let exposure = match exposure {
         Reading::Known(exposure) => exposure,
-        Reading::Unknown(why) if why.is_fault() => Exposure::PairLeaked,
+        // Who makes a password unreadable to us on purpose must not gain by it.
+        Reading::Unknown(why) if why.is_fault() || why == Why::Ambiguous => Exposure::PairLeaked,
         Reading::Unknown(_) => return None,
     };
     match exposure {

@@ -18,6 +18,7 @@ use crate::confidence::{Family, Points, Reading, Why};
 use crate::judge::history::{AccountHistory, Climate, DeviceRecord, Risk, Shared, Tried};
 use crate::judge::seen::{Client, Whereabouts};
 use crate::rules::playbook::Families;
+use crate::rules::signal::Group;
 use crate::subject::Device;
 
 /// What is remembered of what this request shares with others. Up to six buckets, in no order.
@@ -110,7 +111,7 @@ impl<'a> Sighting<'a> {
 }
 
 macro_rules! readings {
-    ($($(#[$doc:meta])* $name:ident: $value:ty, $family:ident;)*) => {
+    ($($(#[$doc:meta])* $name:ident: $value:ty, $group:ident;)*) => {
         /// Everything that is judged.
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub struct Readings {
@@ -134,12 +135,12 @@ macro_rules! readings {
             /// doubted like what it sent, so that nothing is gained by sending nothing.
             #[must_use]
             pub fn doubting(&self, families: Families) -> Self {
-                Self { $($name: doubt(self.$name, Family::$family, families),)* season: self.season }
+                Self { $($name: doubt(self.$name, Group::$group.family(), families),)* season: self.season }
             }
 
-            /// Every reading by its family: nothing where there is a value, the reason where there is none.
-            pub fn states(&self) -> [(Family, Reading<()>); Self::COUNT] {
-                [$((Family::$family, self.$name.map(drop)),)*]
+            /// Every reading by its group: nothing where there is a value, the reason where there is none.
+            pub fn states(&self) -> [(Group, Reading<()>); Self::COUNT] {
+                [$((Group::$group, self.$name.map(drop)),)*]
             }
         }
     };
@@ -155,35 +156,35 @@ readings! {
     /// Whether others have used it well.
     vouched: bool, Device;
     /// The client's software against itself.
-    guise: Guise, Device;
+    guise: Guise, Client;
     /// The network against the account's own past.
-    network: Place, Behaviour;
+    network: Place, Network;
     /// Whether the account knows the country.
-    country: bool, Behaviour;
+    country: bool, Network;
     /// What lists say of the address.
-    listed: Marks, Behaviour;
+    listed: Marks, Network;
     /// The account's own past.
-    past: Past, Behaviour;
+    past: Past, Network;
     /// Failed sign-ins of the account from other devices, decayed.
-    account_failures: f32, Behaviour;
+    account_failures: f32, Pressure;
     /// Failed sign-ins of the device, decayed.
-    device_failures: f32, Behaviour;
+    device_failures: f32, Pressure;
     /// Guessing where the request comes from.
-    guessing: Guessing, Behaviour;
+    guessing: Guessing, Pressure;
     /// Guessing on the whole site.
-    attack: Points, Behaviour;
+    attack: Points, Pressure;
     /// How quickly a sign-in followed its page.
-    page: Pace, Behaviour;
+    page: Pace, Journey;
     /// How quickly a change followed the request before.
-    pace: Pace, Behaviour;
+    pace: Pace, Journey;
     /// Whether something of the account was changed in this session.
-    after_change: bool, Behaviour;
+    after_change: bool, Journey;
     /// Whether the password was reset within a day.
-    after_reset: bool, Behaviour;
+    after_reset: bool, Journey;
     /// The session against its beginning.
-    continuity: Continuity, Behaviour;
+    continuity: Continuity, Session;
     /// What its sign-in left in doubt.
-    doubt: Points, Behaviour;
+    doubt: Points, Session;
     /// What the session has proved.
     session: Proof, Authentication;
     /// What is known to have leaked.
@@ -301,6 +302,23 @@ impl Readings {
     /// Whether the account trusts the device of this request, and it looks as it should.
     pub fn on_trusted_device(&self) -> bool {
         self.of_device().is_trusted()
+    }
+
+    /// Those who report have been silent for longer than they may: what they have said stands, and that they said nothing says nothing.
+    pub fn silenced_reports(&mut self) {
+        if self.compromised == Reading::Known(None) {
+            self.compromised = Reading::Unknown(Why::Stale);
+        }
+        if self.risk == Reading::Known(None) {
+            self.risk = Reading::Unknown(Why::Stale);
+        }
+    }
+
+    /// Whether this is a customer who has long been known, on a device that the account trusts: whose scores tell whether a source
+    /// of readings can be right, and who gets by with one more proof while it is not believed.
+    pub fn of_a_mature_customer(&self) -> bool {
+        const AGE: Duration = Duration::from_secs(7 * super::DAY);
+        self.past.known().is_some_and(|past| past.sign_ins >= 3 && past.age >= AGE) && self.on_trusted_device()
     }
 
     /// The same, where it is hidden whose account it is: what its past says is not to be trusted, and so not to be gained by hiding.

@@ -122,6 +122,9 @@ codes! {
     UNKNOWN_SIGNAL "W0190" Error "A weight is given to a signal that there is not."
 
     OUTCOMES_KEPT "W0200" Error "Outcomes would be kept for longer than is allowed, or for less than a day."
+
+    GUARD_TIME "W0210" Error "A time of a guard is too short or too long to be of use."
+    LOSS_HELPS "W0211" Error "Losing a source would serve somebody better than having it."
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::Lower;
 use super::playbooks::channel;
 use crate::rules::client::Class;
 use crate::rules::diagnostic::{Diagnostic, codes};
+use crate::rules::feeds::{Feed, Feeds};
 use crate::rules::ruleset::{Case, Given};
 use crate::rules::syntax::Tables;
 use crate::rules::syntax::files::{ActionWord, CaseFile, DeviceWord, GivenFile, NetworkWord};
@@ -78,6 +79,14 @@ impl Lower<'_> {
             None => None,
         };
         let failures = |value: Option<u64>| value.and_then(|value| u16::try_from(value).ok()).unwrap_or(0);
+        let mut down: Feeds =
+            file.down.given().map_or(&[][..], |many| &many.all).iter().map(|word| word.value).collect();
+        if file.upstream_down.given()?.value {
+            down = down.with(Feed::Upstream);
+        }
+        if file.jwks_down.given()?.value {
+            down = down.with(Feed::Jwks);
+        }
         Some(Given {
             device_known: file.device.given().map(|word| word.value == DeviceWord::Known),
             network_known: file.network.given().map(|word| word.value == NetworkWord::Known),
@@ -86,11 +95,10 @@ impl Lower<'_> {
             account_failures: failures(file.account_failures.given().map(|many| many.value)),
             device_failures: failures(file.device_failures.given().map(|many| many.value)),
             network_failures: failures(file.network_failures.given().map(|many| many.value)),
-            upstream_down: file.upstream_down.given()?.value,
-            jwks_down: file.jwks_down.given()?.value,
             class: class(file.class.given()?.value),
             channel: channel(file.channel.given()?.value),
             contaminated: file.contaminated.given()?.value,
+            down,
         })
     }
 }

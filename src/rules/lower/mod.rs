@@ -8,6 +8,7 @@ mod breach;
 mod cases;
 mod channels;
 mod clients;
+mod guards;
 mod help;
 mod identity;
 mod journeys;
@@ -82,6 +83,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     let identity = one("[identity]", files, |file| file.identity.given(), |table| table.span, report);
     let channels = one("[channels]", files, |file| file.channels.given(), |table| table.span, report);
     let breach = one("[breach]", files, |file| file.breach.given(), |table| table.span, report);
+    let guards = one("[guards]", files, |file| file.guards.given(), |table| table.span, report);
     let step_up = one("[step_up]", files, |file| file.step_up.given(), |table| table.span, report);
 
     let lists = one("[lists]", files, |file| file.lists.given(), |table| table.span, report);
@@ -123,6 +125,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     let routes = lower.routes(&journey_files, &marked);
     let limits = lower.limits(&limit_files, &journey_files, &identity);
     let breach = lower.breach(breach, &journey_files);
+    let guards = lower.guards(guards);
     let weights = lower.weights(&named(files, |file| file.signals.given()));
     let transmitters = named(files, |file| file.shared_signals.given());
     let transmitters = lower.shared_signals(&transmitters, routes.as_ref());
@@ -145,6 +148,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
         refusals,
         limits,
         breach,
+        guards: guards?,
         lists,
         playbooks: playbooks?,
         cases,

@@ -8,7 +8,9 @@ use ipnet::IpNet;
 
 use super::breach::BreachFile;
 use super::clients::{ChannelsFile, KeyFile, ProofFile};
+use super::feeds::Feed;
 use super::forms::{Later, Many, Named, Whole};
+use super::guards::GuardsFile;
 use super::limits::LimitFile;
 use super::lists::ListsFile;
 use super::notices::{LanguagesFile, NoticeFile, ProfileFile};
@@ -67,6 +69,8 @@ table! {
         profiles: Named<ProfileFile> = optional;
         /// Who reports on accounts and sessions from outside, by name.
         shared_signals: Named<TransmitterFile> = optional;
+        /// When a source of readings is no longer believed.
+        guards: GuardsFile = optional;
         /// How much signals weigh, by name.
         signals: Named<SignalFile> = optional;
     }
@@ -561,6 +565,8 @@ table! {
         channel: Said<ChannelWord> = default("\"web\"");
         /// Its network is under attack: most sign-ins of strangers from there fail.
         contaminated: Said<bool> = default("false");
+        /// Sources of readings that are gone.
+        down: Many<Said<Feed>> = optional;
     }
 }
 

@@ -4,8 +4,10 @@
 
 pub(crate) mod breach;
 pub(crate) mod clients;
+pub(crate) mod feeds;
 pub(crate) mod files;
 pub(crate) mod forms;
+pub(crate) mod guards;
 pub(crate) mod limits;
 pub(crate) mod lists;
 mod mend;
