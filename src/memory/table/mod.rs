@@ -183,7 +183,7 @@ impl<V: Copy + Default + Worth> Sets<V> {
     /// One set more: the next in turn is split. Entries move to a set further on.
     fn split(&mut self) {
         let new = self.count;
-        if new % Self::PER_SLAB == 0 {
+        if new.is_multiple_of(Self::PER_SLAB) {
             let sets = Self::PER_SLAB.min(self.most - new);
             self.slabs.push(vec![Set::empty(); sets].into_boxed_slice());
         }
