@@ -21,7 +21,7 @@ pub fn check(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
         loaded.diagnostics.extend(leaked);
         loaded.diagnostics.extend(unusable.map(|said| Diagnostic::of(&codes::FILE, said)));
     }
-    let rows = loaded.compiled().map(|rules| matrix::matrix(rules)).unwrap_or_default();
+    let rows = loaded.compiled().map(matrix::matrix).unwrap_or_default();
     loaded.diagnostics.extend(matrix::problems(&rows));
     let good = loaded.errors() == 0 && (!arguments.deny_warnings || loaded.warnings() == 0);
     if arguments.json {

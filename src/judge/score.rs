@@ -19,9 +19,6 @@ use crate::rules::signal::{Group, Signal, Weights, weight};
 /// More lines than there can be: the prior, at most 27 signals, a limit for each of the eight groups.
 const LINES: usize = 36;
 
-/// What a signal says, and why its reading was not known, if it was not.
-type Weighed = (Signal, Points, Option<Why>);
-
 /// What a line of the explanation is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -126,20 +123,6 @@ impl Scored {
             self.sum = self.sum + points;
         }
     }
-
-    /// Adds the lines of one group, and what its limits give back.
-    fn add_group(&mut self, group: Group, limits: (Points, Points), weighed: impl Iterator<Item = Weighed>) {
-        let mut sum = Points::ZERO;
-        for (signal, points, unknown) in weighed {
-            self.add(Source::Signal(signal), points, unknown);
-            sum = sum + points;
-        }
-        let (floor, cap) = limits;
-        let beyond = sum.clip(floor, cap).as_tenths() - sum.as_tenths();
-        if beyond != 0 {
-            self.add(Source::Limit(group), Points::tenths(beyond), None);
-        }
-    }
 }
 
 fn why<T>(reading: Reading<T>) -> Option<Why> {
@@ -176,7 +159,7 @@ pub fn score_without(readings: &Readings, weights: &Weights, stage: Stage, now: 
 
     scored.add(Source::Prior, PRIOR, None);
     for group in Group::ALL {
-        let mut lines = Lines { weights, lines: [None; MOST], used: 0 };
+        let mut lines = Lines { scored: &mut scored, weights, frozen: frozen.contain(group), sum: Points::ZERO };
         match group {
             Group::Device => {
                 let [standing, second, change] = device::weigh(&own, stage);
@@ -235,23 +218,19 @@ pub fn score_without(readings: &Readings, weights: &Weights, stage: Stage, now: 
                 lines.add(after(exposure::weigh_risk(r.risk)), why(r.risk));
             }
         }
-        if frozen.contain(group) {
-            lines.freeze();
-        }
-        scored.add_group(group, group.limits(password_right), lines.all());
+        lines.close(group, group.limits(password_right));
     }
     scored.confidence = Confidence::from_evidence(scored.sum);
     scored
 }
 
-/// More lines than a group can have.
-const MOST: usize = 5;
-
-/// The lines of one group, weighed as the rules say.
-struct Lines<'w> {
-    weights: &'w Weights,
-    lines: [Option<Weighed>; MOST],
-    used: usize,
+/// The lines of one group on their way into the score, weighed as the rules say.
+struct Lines<'s> {
+    scored: &'s mut Scored,
+    weights: &'s Weights,
+    /// They say nothing, and why.
+    frozen: bool,
+    sum: Points,
 }
 
 impl Lines<'_> {
@@ -260,21 +239,20 @@ impl Lines<'_> {
         if self.weights.percent(signal) == 0 {
             return;
         }
-        if let Some(line) = self.lines.get_mut(self.used) {
-            *line = Some((signal, self.weights.weigh(signal, points), unknown));
-            self.used += 1;
-        }
+        let (points, unknown) = match self.frozen {
+            true => (Points::ZERO, Some(Why::Distrusted)),
+            false => (self.weights.weigh(signal, points), unknown),
+        };
+        self.scored.add(Source::Signal(signal), points, unknown);
+        self.sum = self.sum + points;
     }
 
-    /// They say nothing, and why.
-    fn freeze(&mut self) {
-        for line in self.lines.iter_mut().flatten() {
-            *line = (line.0, Points::ZERO, Some(Why::Distrusted));
+    /// Adds what the group's limits give back.
+    fn close(self, group: Group, (floor, cap): (Points, Points)) {
+        let beyond = self.sum.clip(floor, cap).as_tenths() - self.sum.as_tenths();
+        if beyond != 0 {
+            self.scored.add(Source::Limit(group), Points::tenths(beyond), None);
         }
-    }
-
-    fn all(&self) -> impl Iterator<Item = Weighed> + '_ {
-        self.lines.iter().flatten().copied()
     }
 }
 

@@ -526,7 +526,7 @@ proptest! {
         let mut better = readings;
         match which {
             0 => {
-                better.device = Reading::Known(Standing::Trusted { days: 5, proved: true });
+                better.device = Reading::Known(Standing::Trusted { days: 30, proved: true });
                 (better.changed, better.accounts) = (Reading::Known(Points::ZERO), Reading::Known(1));
             }
             1 => better.network = Reading::Known(Place::Known),

@@ -14,6 +14,7 @@ mod cli;
 mod commands;
 mod control;
 mod edge;
+mod eval;
 mod explain;
 mod floors;
 mod framing;

@@ -248,7 +248,9 @@ async fn a_tunnel_survives_twenty_swaps_with_data_flowing() {
         std::fs::write(rig.rules().join("journeys.toml"), text).unwrap();
         let law = rig.weir().law.clone();
         let outcome = tokio::task::spawn_blocking(move || law.reload()).await.unwrap();
-        assert!(matches!(outcome, weir::control::law::Outcome::Installed { .. }), "{outcome:?}");
+        // The watcher may have been quicker.
+        use weir::control::law::Outcome::{Installed, Unchanged};
+        assert!(matches!(outcome, Installed { .. } | Unchanged { .. }), "{outcome:?}");
         for socket in &mut sockets {
             assert_eq!(socket.next().await.unwrap().unwrap().to_text().unwrap(), format!("before {swap}"));
             echoes(socket, &format!("after {swap}")).await;

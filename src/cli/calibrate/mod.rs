@@ -43,8 +43,8 @@ Outcomes are kept when gateway.toml says [outcomes] keep = \"180d\". What was le
 genuine when nobody has complained for 30 days; a step-up that was not answered stays unknown.
 `weir outcome REFERENCE fraud` says what you have learned later.
 
-For each journey: P(genuine) = 1 / (1 + 10^(-(a + b E) / 10)), where 50 + E is the score. It is refused
-with fewer than 200 known outcomes, and with b outside 0.3 to 2.
+For each journey: P(genuine) = 1 / (1 + 10^(-(a + b E) / 10)), where 50 + E is the score. It is
+refused with fewer than 200 known outcomes, and with b outside 0.3 to 2.
 
 Exit codes: 0 done, 1 there is nothing to read or it cannot be read, 2 the command line is wrong")]
 pub struct CalibrateArguments {
