@@ -1,4 +1,4 @@
-//! What is remembered of one account, and how one observation changes it: at most 496 bytes, whatever happens to it.
+//! What is remembered of one account, and how one observation changes it: at most 480 bytes, whatever happens to it.
 //!
 //! Learning is quarantined. Time matures networks, but never a further device of an account that has one: a device is trusted
 //! by a passed proof, by a sign-in above the trust line, or as the first one after a day. At most one device and one network
@@ -20,7 +20,7 @@ use crate::rules::signal::Signal;
 use crate::subject::Device;
 
 const DEVICES: usize = 8;
-const ADDRESSES: usize = 8;
+const ADDRESSES: usize = 6;
 const RANGES: usize = 6;
 const PROVIDERS: usize = 5;
 const COUNTRIES: usize = 3;
@@ -67,7 +67,10 @@ pub struct AccountHistory {
     listed: u8,
 }
 
-const _: () = assert!(size_of::<AccountHistory>() <= 496, "with its key and mark an account stays within 512 bytes");
+const _: () = assert!(
+    size_of::<AccountHistory>() <= 480,
+    "with its key, its mark and room to grow an account stays within 512 bytes"
+);
 
 impl AccountHistory {
     fn trusted(&self, device: Device) -> Option<&Trusted> {
