@@ -410,12 +410,7 @@ impl AccountHistory {
             slot.software = now.software;
         }
         if now.stack != 0 && now.stack != slot.stack {
-            if now.stack != slot.other_stack {
-                slot.other_stack = slot.stack;
-            } else {
-                std::mem::swap(&mut slot.stack, &mut slot.other_stack);
-            }
-            slot.stack = now.stack;
+            (slot.other_stack, slot.stack) = (slot.stack, now.stack);
         }
         true
     }
