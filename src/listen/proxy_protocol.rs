@@ -67,7 +67,7 @@ fn wanted(heard: &[u8]) -> io::Result<usize> {
             Some(_) | None => V2_HEAD,
         };
         return match whole <= LONGEST {
-            true => Ok(whole - heard.len()),
+            true => Ok(whole.saturating_sub(heard.len())),
             false => Err(wrong("is too long")),
         };
     }
