@@ -301,7 +301,7 @@ fn proved(gate: &Gate, context: &Context<'_>, issued: &Issued, level: Level, at:
     context.prepared.meters().step_up("passed");
     record.learned.push("step_up_passed");
     if let Some(account) = context.account.known() {
-        memory.proved(account, &context.asking(gate).visit(None), context.now);
+        memory.proved(account, &context.asking(gate).visit(None), level, context.now);
     }
 }
 
@@ -348,7 +348,7 @@ fn went_on(gate: &Gate, context: &Context<'_>) {
                 facts.looks_like(&visit);
             }
             if changed {
-                facts.changed_something();
+                facts.changed_something(context.now);
             }
         });
     }

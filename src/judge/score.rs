@@ -150,6 +150,7 @@ pub fn score_without(readings: &Readings, weights: &Weights, stage: Stage, now: 
     let password_right = session.known().is_some();
     let own = r.of_device();
     let trusted = own.is_trusted();
+    let just_reset = !trusted && journey::may_be(r.after_reset);
     let eased = |says: Says| match password_right {
         true => says.map(|(signal, points)| (signal, pressure::after_a_right_password(points))),
         false => says,
@@ -207,7 +208,7 @@ pub fn score_without(readings: &Readings, weights: &Weights, stage: Stage, now: 
                 lines.add(session::weigh_doubt(r.doubt, trusted), why(r.doubt));
             }
             Group::Authentication => {
-                for says in authentication::weigh(session, now) {
+                for says in authentication::weigh(session, just_reset, now) {
                     lines.add(says, why(session));
                 }
             }

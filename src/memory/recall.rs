@@ -12,10 +12,11 @@ use crate::confidence::{Points, Reading, Why};
 use crate::judge::history::{AccountHistory, Changes, Climate, Earned, Observation, Shared, Visit};
 use crate::judge::score::{Scored, Source};
 use crate::judge::seen::{Client, Kind, Whereabouts};
-use crate::judge::signals::authentication::Proof;
+use crate::judge::signals::authentication::{Proof, resists_phishing};
 use crate::judge::signals::exposure::Exposure;
 use crate::judge::signals::network::Place;
 use crate::judge::signals::{Buckets, Readings, Sighting};
+use crate::rules::ruleset::Level;
 use crate::rules::signal::{Group, Signal};
 use crate::subject::{Account, Device};
 
@@ -169,8 +170,9 @@ impl Memory {
     }
 
     /// Learns from a proof that was passed.
-    pub fn proved(&self, account: Account, visit: &Visit, now: Moment) {
-        self.accounts.update(account.bits(), now, |history| history.observe(&Observation::StepUpPassed(*visit), now));
+    pub fn proved(&self, account: Account, visit: &Visit, level: Level, now: Moment) {
+        let passed = Observation::StepUpPassed { visit: *visit, strong: resists_phishing(level) };
+        self.accounts.update(account.bits(), now, |history| history.observe(&passed, now));
     }
 
     /// Learns from a password that was reset.

@@ -28,14 +28,15 @@ pub struct SessionFacts {
     proved: u32,
     /// In quarters of a second; they come round every 34 years.
     last: u32,
-    gap: u32,
     /// The network that it began on, and the one that it was last on, as half of a hash.
     network: u32,
     last_network: u32,
     software: u16,
     stack: u16,
-    provider: u16,
     country: u16,
+    gap: u16,
+    /// When something was last changed in it, in hours; they come round every seven years.
+    changed: u16,
     doubt: i8,
     marks: u8,
 }
@@ -43,7 +44,11 @@ pub struct SessionFacts {
 const _: () = assert!(size_of::<SessionFacts>() <= 56, "with its key and mark a session stays within 64 bytes");
 
 /// No success before this session.
-const NO_GAP: u32 = u32::MAX;
+const NO_GAP: u16 = u16::MAX;
+/// A gap is counted in half minutes up to ten days, and from there on in hours.
+const HALF_MINUTES: u64 = 10 * 24 * 60 * 2;
+/// What was changed in a session is of note for a day.
+const CHANGED_FOR: u16 = 24;
 /// Thirty days: what is idle for longer is forgotten first.
 const IDLE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Back and forth between two networks within this, again and again, is two who share a session.
@@ -63,9 +68,20 @@ fn quarters(now: Moment) -> u32 {
     (now.unix_millis() / 250) as u32
 }
 
-/// The last 16 bits of a provider's number, never 0 for a known one: two providers in one session seldom share them.
-fn provider(visit: &Visit) -> u16 {
-    visit.at.provider.known().map_or(0, |number| (number as u16).max(1))
+fn hour(now: Moment) -> u16 {
+    (now.unix_seconds() / 3600) as u16
+}
+
+fn packed(gap: Duration) -> u16 {
+    let halves = gap.as_secs() / 30;
+    let packed = if halves < HALF_MINUTES { halves } else { HALF_MINUTES + (halves - HALF_MINUTES) / 120 };
+    u16::try_from(packed).unwrap_or(NO_GAP - 1).min(NO_GAP - 1)
+}
+
+fn unpacked(gap: u16) -> Duration {
+    let packed = u64::from(gap);
+    let halves = if packed < HALF_MINUTES { packed } else { HALF_MINUTES + (packed - HALF_MINUTES) * 120 };
+    Duration::from_secs(30 * halves)
 }
 
 fn country(visit: &Visit) -> u16 {
@@ -100,13 +116,13 @@ impl SessionFacts {
             began: second(now),
             proved: second(now),
             last: quarters(now),
-            gap: NO_GAP,
             network: network(visit),
             last_network: network(visit),
             software: software(visit),
             stack: stack(visit),
-            provider: provider(visit),
             country: country(visit),
+            gap: NO_GAP,
+            changed: 0,
             doubt: 0,
             marks: if held { HELD } else { 0 },
         }
@@ -115,24 +131,23 @@ impl SessionFacts {
     /// The same session, with how long before it the account's last success was, and what its sign-in left in doubt.
     #[must_use]
     pub fn after(self, gap: Gap, doubt: Points) -> Self {
-        let seconds = gap.0.map_or(NO_GAP, |gap| u32::try_from(gap.as_secs()).unwrap_or(NO_GAP - 1).min(NO_GAP - 1));
+        let gap = gap.0.map_or(NO_GAP, packed);
         let doubt = i8::try_from(doubt.as_tenths().div_euclid(10).clamp(-100, 0)).unwrap_or(0);
-        Self { gap: seconds, doubt, ..self }
+        Self { gap, doubt, ..self }
     }
 
     /// How it began and goes on, seen from this request.
     pub fn begun(&self, visit: &Visit, now: Moment) -> Begun {
         let moved = |from: u16, to: u16| (from != 0 && to != 0 && from != to).then_some(Move { from, to });
         let other = |was: u16, is: u16| was != 0 && is != 0 && was != is;
-        let gap = (self.gap != NO_GAP).then(|| Duration::from_secs(u64::from(self.gap)));
+        let gap = (self.gap != NO_GAP).then(|| unpacked(self.gap));
         Begun {
             moved: Moved { software: moved(self.software, software(visit)), stack: moved(self.stack, stack(visit)) },
             other_country: other(self.country, country(visit)),
-            other_provider: other(self.provider, provider(visit)),
             alternates: self.marks & RETURNS == RETURNS,
             gap_before: (self.network == network(visit)).then_some(Gap(gap)),
             since_last: self.since_last(now),
-            changed: self.marks & CHANGED != 0,
+            changed: self.marks & CHANGED != 0 && hour(now).wrapping_sub(self.changed) <= CHANGED_FOR,
             doubt: Points::whole(i32::from(self.doubt)),
         }
     }
@@ -162,8 +177,9 @@ impl SessionFacts {
     }
 
     /// Something of the account was changed in it.
-    pub fn changed_something(&mut self) {
+    pub fn changed_something(&mut self, now: Moment) {
         self.marks |= CHANGED;
+        self.changed = hour(now);
     }
 
     /// Takes up a proof that was given now. A weaker one does not lower what was proved; only one as strong as a step-up's ends the

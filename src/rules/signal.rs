@@ -79,7 +79,7 @@ signals! {
     DeviceCrowded "device_crowded" Device -80 None,
         "More than three accounts use this device, so that it says little about one of them.",
         "Several people use this device.";
-    DeviceChanged "device_changed" Device -200 seconds(DAY),
+    DeviceChanged "device_changed" Device -140 seconds(DAY),
         "The device shows another program or TLS stack than before, weighed by how many others make the same move these hours.",
         "The device looks different from before.";
     ScriptedClient "scripted_client" Client -140 None,
@@ -130,11 +130,11 @@ signals! {
     AfterReset "after_reset" Journey -120 seconds(DAY),
         "The password was reset within the last day, on a device that is not trusted.",
         "The password was reset shortly before.";
-    SessionChanged "session_changed" Session -200 seconds(DAY),
+    SessionChanged "session_changed" Session -140 seconds(DAY),
         "The session began with another program or TLS stack, weighed by how many others make the same move these hours.",
         "The device looks different from before.";
     SessionMoved "session_moved" Session -80 None,
-        "The session went on in another country, or on a provider that the account has never used.",
+        "The session went on in another country, one that the account has never used.",
         "The network changed during the visit.";
     SessionAlternates "session_alternates" Session -80 None,
         "The session goes back and forth between networks faster than a person can.",

@@ -384,8 +384,11 @@ pub fn any_readings() -> impl Strategy<Value = Readings> {
     let pace = || prop::sample::select(vec![Pace::Calm, Pace::Quick, Pace::Fast]);
     let listed = (0_u8..16, 0_u8..16)
         .prop_map(|(listed, own)| Marks { listed: Listed::from_bits(listed), own: Listed::from_bits(own) });
-    let continuity = (points(), any::<bool>(), any::<bool>(), any::<bool>())
-        .prop_map(|(changed, country, provider, alternates)| Continuity { changed, country, provider, alternates });
+    let continuity = (points(), any::<bool>(), any::<bool>()).prop_map(|(changed, country, alternates)| Continuity {
+        changed,
+        country,
+        alternates,
+    });
     let risk = prop::option::of((prop::sample::select(vec![Risk::Low, Risk::Medium, Risk::High]), 0_u64..1_000_000))
         .prop_map(|risk| risk.map(|(risk, ago)| (risk, Duration::from_secs(ago))));
     let compromised = prop::option::of(0_u64..5_000_000).prop_map(|ago| ago.map(Duration::from_secs));
@@ -450,7 +453,7 @@ fn any_history() -> impl Strategy<Value = (AccountHistory, AccountHistory)> {
                 3 => Observation::SignInSucceeded { visit, earned: Earned::Assured },
                 4 => Observation::Visited { visit, moved_with_others: false },
                 5 => Observation::PasswordReset(visit),
-                _ => Observation::StepUpPassed(visit),
+                _ => Observation::StepUpPassed { visit, strong: kind % 2 == 0 },
             };
             history.observe(&observation, at);
             if kind == 0 {

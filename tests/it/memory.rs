@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use weir::clock::Moment;
-use weir::confidence::{Reading, Why};
-use weir::judge::history::{Observation, Visit};
+use weir::confidence::{Points, Reading, Why};
+use weir::judge::history::{AccountHistory, Earned, Observation, Visit};
 use weir::judge::seen::{Client, Whereabouts};
+use weir::judge::signals::Gap;
+use weir::judge::signals::device::Standing;
+use weir::judge::signals::network::Place;
 use weir::memory::{Memory, Places, SessionFacts, Table, Worth};
 use weir::subject::{Account, Device, Network};
 
@@ -40,7 +43,7 @@ fn visit(device: Option<Device>, network: u64) -> Visit {
 #[test]
 fn a_flood_of_guesses_forgets_no_known_customer() {
     let memory = small();
-    let proved = Observation::StepUpPassed(visit(Some(Device::from_bits(1)), 2));
+    let proved = Observation::StepUpPassed { visit: visit(Some(Device::from_bits(1)), 2), strong: false };
     for customer in 0..128_u64 {
         memory.accounts.update(customer, NOW, |history| history.observe(&proved, NOW));
     }
@@ -56,11 +59,71 @@ fn a_flood_of_guesses_forgets_no_known_customer() {
 #[test]
 fn a_customer_gone_for_thirteen_months_is_a_stranger_again() {
     let memory = small();
-    let proved = Observation::StepUpPassed(visit(Some(Device::from_bits(1)), 2));
+    let proved = Observation::StepUpPassed { visit: visit(Some(Device::from_bits(1)), 2), strong: false };
     memory.accounts.update(1, NOW, |history| history.observe(&proved, NOW));
     let history = memory.accounts.read(1).unwrap();
     assert_eq!(history.worth(NOW), 2);
     assert_eq!(history.worth(NOW.plus(Duration::from_secs(400 * 86_400))), 0);
+}
+
+#[test]
+fn a_code_shortly_after_a_reset_makes_no_device_the_owners_and_a_key_does() {
+    let (owner, thief) = (Device::from_bits(1), Device::from_bits(2));
+    let hours = |hours: u64| NOW.plus(Duration::from_secs(hours * 3600));
+    let proved = |device, strong| Observation::StepUpPassed { visit: visit(Some(device), device.bits()), strong };
+    let mut history = AccountHistory::default();
+    history.observe(&proved(owner, false), NOW);
+    history.observe(&Observation::PasswordReset(visit(Some(thief), 2)), hours(30));
+    let reset = history;
+
+    // Who took over the number gets the code as well: neither the device nor its network is the owner's.
+    history.observe(&proved(thief, false), hours(31));
+    let assured = Observation::SignInSucceeded { visit: visit(Some(thief), 2), earned: Earned::Assured };
+    history.observe(&assured, hours(32));
+    assert_eq!(history.standing(thief), Standing::Probation);
+    assert_eq!(history.place(&visit(None, 2).at), Place::New);
+    // The owner's own device is what it was.
+    history.observe(&proved(owner, false), hours(33));
+    assert!(history.standing(owner).is_trusted());
+    // A day later a code says what it always says.
+    history.observe(&proved(thief, false), hours(55));
+    assert!(history.standing(thief).is_trusted());
+
+    let mut keyed = reset;
+    keyed.observe(&proved(thief, true), hours(31));
+    assert!(keyed.standing(thief).is_trusted());
+}
+
+#[test]
+fn a_change_in_a_long_session_is_of_note_for_a_day() {
+    let rules = law();
+    let pwd = rules.level_named("pwd").unwrap();
+    let here = visit(None, 2);
+    let mut session = SessionFacts::begin(Some(Account::from_bits(1)), &here, (&rules, pwd), false, NOW);
+    assert!(!session.begun(&here, NOW).changed);
+    session.changed_something(NOW);
+    let after = |hours: u64| session.begun(&here, NOW.plus(Duration::from_secs(hours * 3600))).changed;
+    assert_eq!([after(0), after(23), after(26), after(24 * 29)], [true, true, false, false]);
+}
+
+#[test]
+fn how_long_before_its_session_the_owner_was_there_is_kept_to_the_half_minute_and_later_to_the_hour() {
+    let rules = law();
+    let pwd = rules.level_named("pwd").unwrap();
+    let here = visit(None, 2);
+    let begun = SessionFacts::begin(Some(Account::from_bits(1)), &here, (&rules, pwd), false, NOW);
+    let kept = |gap: Option<u64>| {
+        let session = begun.after(Gap(gap.map(Duration::from_secs)), Points::ZERO);
+        session.begun(&here, NOW).gap_before.unwrap().0.map(|gap| gap.as_secs())
+    };
+    assert_eq!(kept(None), None);
+    for (gap, to) in
+        [(0, 30), (59, 30), (61, 30), (599, 30), (9 * 86_400, 30), (11 * 86_400, 3600), (400 * 86_400, 3600)]
+    {
+        let kept = kept(Some(gap)).unwrap();
+        assert!(kept <= gap && gap - kept < to, "{gap} {kept}");
+    }
+    assert!(kept(Some(u64::MAX)).is_some());
 }
 
 #[test]

@@ -228,7 +228,7 @@ fn filled(memory: &Memory) -> Account {
         listed: Reading::Unknown(Why::NotAsked),
     };
     let visit = Visit { device: Some(device), at, client: Client::default() };
-    let came = Observation::StepUpPassed(visit);
+    let came = Observation::StepUpPassed { visit, strong: false };
     for account in [account, Account::from_bits(99)] {
         memory.accounts.update(account.bits(), NOON, |history| history.observe(&came, NOON));
         memory.devices.update(device.bits(), NOON, |record| record.count(device, account, true, true, NOON));

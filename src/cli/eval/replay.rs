@@ -170,7 +170,7 @@ impl<'r> Replay<'r> {
             "login" => Some(self.sign_in(&line, asking, given, now)),
             "mfa" if line.out == Some("ok") => {
                 if let Reading::Known(account) = asking.account {
-                    self.memory.proved(account, &asking.visit(given), now);
+                    self.memory.proved(account, &asking.visit(given), self.levels[1], now);
                 }
                 None
             }
@@ -305,7 +305,7 @@ impl<'r> Replay<'r> {
                 facts.looks_like(&visit);
             }
             if changed {
-                facts.changed_something();
+                facts.changed_something(now);
             }
         });
         judged

@@ -31,6 +31,8 @@ const FAILING: usize = 2;
 const FIRST: Duration = Duration::from_secs(24 * 3600);
 /// Every further network waits this long.
 const FURTHER: Duration = Duration::from_secs(3 * 24 * 3600);
+/// After a reset no device enters for this long.
+const COOLING: Duration = Duration::from_secs(24 * 3600);
 /// A report of compromise spoils what was seen this long before it.
 const SPOILT: Duration = Duration::from_secs(2 * 24 * 3600);
 /// Counts are halved here, so that a habit is a recent one.
@@ -162,6 +164,13 @@ impl AccountHistory {
         (self.reset != 0).then(|| now.since(moment(self.reset)))
     }
 
+    /// Whether the password was reset within a day and this device was not trusted before: who took over the number that the reset
+    /// went to gets the next code as well, so that neither a code nor a sign-in makes the device one of the owner's yet.
+    fn is_cooling(&self, visit: &Visit, now: Moment) -> bool {
+        self.since_reset(now).is_some_and(|since| since < COOLING)
+            && visit.device.is_none_or(|device| self.trusted(device).is_none())
+    }
+
     /// Whether its owner has ever come in.
     pub const fn has_succeeded(&self) -> bool {
         self.last_success != 0
@@ -249,13 +258,18 @@ impl AccountHistory {
                     // Challenged and not passed (yet): never learned from.
                     Earned::Nothing => {}
                     // The first sign-in of all has nothing of the account's own behind it: it waits, whatever its score.
-                    Earned::Assured if self.has_past() => self.take_in(visit, false, now),
+                    Earned::Assured if self.has_past() && !self.is_cooling(visit, now) => {
+                        self.take_in(visit, false, now);
+                    }
                     Earned::Seen | Earned::Assured => self.wait(visit, now),
                 }
             }
-            Observation::StepUpPassed(visit) => {
+            Observation::StepUpPassed { visit, strong } => {
                 self.begin(now);
-                self.take_in(visit, true, now);
+                match self.is_cooling(visit, now) && !strong {
+                    true => self.wait(visit, now),
+                    false => self.take_in(visit, true, now),
+                }
             }
             Observation::Visited { visit, moved_with_others } => self.visited(visit, *moved_with_others, now),
             Observation::PasswordReset(_) => self.reset = self.reset.max(second(now)),

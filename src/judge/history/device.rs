@@ -17,7 +17,7 @@ pub struct DeviceRecord {
     accounts: u16,
     /// The same, for accounts that are long known.
     mature: u8,
-    /// For how many days before the last it has been known; the most that fits stands for more.
+    /// For how many days before the last accounts that are long known have used it; the most that fits stands for more.
     age: u8,
     tries: u8,
     worked: u8,
@@ -34,12 +34,12 @@ impl DeviceRecord {
         COUNTED.get(self.accounts.count_ones() as usize).copied().unwrap_or(64)
     }
 
-    /// Whether others have used it well: two accounts or more that are long known, for three days or more, and three sign-ins of
-    /// four that worked.
+    /// Whether others have used it well: two accounts or more that are long known, the first of them a week ago or more, and three
+    /// sign-ins of four that worked. Accounts of its own that came before do not make it older: they are farmed for that.
     pub fn is_vouched_for(&self, now: Moment) -> bool {
         let known = u16::from(self.age) + day(now).saturating_sub(self.last_day);
         self.mature.count_ones() >= 2
-            && known >= 3
+            && known >= 7
             && self.worked >= 3
             && u16::from(self.worked) * 4 >= u16::from(self.tries) * 3
     }
@@ -57,7 +57,7 @@ impl DeviceRecord {
     /// Counts one sign-in. `mature`: the account is long known, and has another device.
     pub fn count(&mut self, device: Device, account: Account, worked: bool, mature: bool, now: Moment) {
         let today = day(now).max(1);
-        let passed = if self.last_day == 0 { 0 } else { today.saturating_sub(self.last_day) };
+        let passed = if self.mature == 0 { 0 } else { today.saturating_sub(self.last_day) };
         self.age = self.age.saturating_add(u8::try_from(passed).unwrap_or(u8::MAX));
         self.last_day = self.last_day.max(today);
         if self.tries == u8::MAX {
@@ -94,7 +94,13 @@ mod tests {
             record
         };
         assert!(!used(false).is_vouched_for(after(9)));
-        assert!(used(true).is_vouched_for(after(9)));
+        assert!(!used(true).is_vouched_for(after(6)) && used(true).is_vouched_for(after(9)));
+        // Farmed on accounts of its own for weeks, then used on others': what is old of it is not what vouches.
+        let mut farmed = used(false);
+        for number in 0..8_u64 {
+            farmed.count(device, Account::from_bits(number * 104_729), true, true, after(30));
+        }
+        assert!(!farmed.is_vouched_for(after(33)) && farmed.is_vouched_for(after(37)));
         assert!(used(true).accounts() > 8 && used(true).has_worked());
         let mut failing = used(true);
         for _ in 0..20 {

@@ -56,7 +56,12 @@ pub enum Observation {
     /// The upstream said that it was wrong. A fault of the upstream is no failure and is never observed.
     SignInFailed(Visit),
     /// One more proof was given.
-    StepUpPassed(Visit),
+    StepUpPassed {
+        /// Where and with what.
+        visit: Visit,
+        /// It resists phishing: whoever took over a telephone number could not have given it.
+        strong: bool,
+    },
     /// A request in a session.
     Visited {
         /// Who.

@@ -30,8 +30,14 @@ impl Proof {
     }
 }
 
-/// What the session says: at most a password, a stronger factor, a key, and how recently.
-pub(in crate::judge) fn weigh(session: Reading<Proof>, now: Moment) -> [Says; 5] {
+/// Whether a proof of this level cannot be relayed or taken over with a telephone number: the third level of the law and above.
+pub fn resists_phishing(level: Level) -> bool {
+    level.index() > 1
+}
+
+/// What the session says: at most a password, a stronger factor, a key, and how recently. After a reset the code went where the
+/// reset went: it says nothing more. What resists phishing does.
+pub(in crate::judge) fn weigh(session: Reading<Proof>, just_reset: bool, now: Moment) -> [Says; 5] {
     let Some(proof) = session.known() else {
         let silent = match session {
             Reading::Unknown(why) if why.is_fault() => Some((Signal::PasswordRight, Points::ZERO)),
@@ -42,8 +48,9 @@ pub(in crate::judge) fn weigh(session: Reading<Proof>, now: Moment) -> [Says; 5]
     let given = |signal: Signal| Some((signal, signal.about().points));
     let factor = match proof.level.index() {
         0 => None,
-        1 => given(Signal::SecondFactor),
-        _ => given(Signal::PhishingResistant),
+        _ if resists_phishing(proof.level) => given(Signal::PhishingResistant),
+        _ if just_reset => None,
+        _ => given(Signal::SecondFactor),
     };
     let bound = if proof.bound { given(Signal::BoundToken) } else { None };
     let recent = factor.and_then(|_| recent(proof.age(now))).map(|points| (Signal::RecentProof, points));

@@ -75,9 +75,12 @@ impl Moved {
                 (10.0 * (share / 0.15).log10()).clamp(-most, 0.0)
             })
         };
-        super::points(one(self.software, 14.0).min(one(self.stack, 20.0)))
+        super::points(one(self.software, 10.0).min(one(self.stack, MOST)))
     }
 }
+
+/// The most that a change of look weighs.
+const MOST: f32 = -Signal::DeviceChanged.about().points.as_tenths() as f32 / 10.0;
 
 /// From here down a change is such a surprise that the device is not taken for the one that is trusted.
 pub(in crate::judge) const SURPRISE: Points = Points::whole(-6);
@@ -181,7 +184,7 @@ mod tests {
     #[test]
     fn a_move_that_nobody_else_makes_is_a_surprise() {
         let moved = Moved { software: None, stack: Some(Move { from: 1, to: 4 }) };
-        assert_eq!(moved.weigh(&Climate::default()), Points::whole(-20));
+        assert_eq!(moved.weigh(&Climate::default()), Points::whole(-14));
         assert_eq!(Moved::default().weigh(&Climate::default()), Points::ZERO);
         assert_eq!(Moved::default().mark(), 0);
         assert_ne!(moved.mark(), 0);

@@ -54,11 +54,15 @@ pub(in crate::judge) fn weigh_pace(signal: Signal, pace: Reading<Pace>) -> Says 
     Some((signal, points))
 }
 
+/// Whether it happened, or a fault hides whether it did.
+pub(in crate::judge) fn may_be(happened: Reading<bool>) -> bool {
+    match happened {
+        Reading::Known(happened) => happened,
+        Reading::Unknown(why) => why.is_fault(),
+    }
+}
+
 /// What was changed or reset shortly before, on a device that is not trusted.
 pub(in crate::judge) fn weigh_shortly_before(signal: Signal, happened: Reading<bool>, trusted: bool) -> Says {
-    match happened {
-        Reading::Known(true) if !trusted => Some((signal, signal.about().points)),
-        Reading::Unknown(why) if why.is_fault() && !trusted => Some((signal, signal.about().points)),
-        Reading::Known(_) | Reading::Unknown(_) => None,
-    }
+    (!trusted && may_be(happened)).then(|| (signal, signal.about().points))
 }

@@ -92,6 +92,9 @@ fn moved(past: &Past, season: &Season) -> f32 {
     db((USUALLY_NEW * habit(past) * season.networks).clamp(0.01, 0.95) / 0.97)
 }
 
+/// The most that a new network weighs in a country that is new as well.
+const ABROAD: f32 = -3.0;
+
 fn db(ratio: f32) -> f32 {
     10.0 * ratio.log10()
 }
@@ -111,12 +114,7 @@ pub(in crate::judge) fn weigh(read: &Read, trusted: bool, stage: Stage) -> [Says
     let helps = |points: Points| if stage == Stage::Attempt { points.max(Points::ZERO) } else { points };
     let [place, country] =
         against_own_past(read, stage).map(|says| says.map(|(signal, points)| (signal, helps(points))));
-    // With what an account usually comes is its own past: before the answer it must not be found out.
-    let marks = match stage {
-        Stage::Attempt => read.listed.map(|marks| Marks { own: Listed::NOTHING, ..marks }),
-        Stage::Session => read.listed,
-    };
-    [place, country, listed(marks, trusted)]
+    [place, country, listed(read.listed, trusted)]
 }
 
 /// The network and the country. Silent for an account without a past.
@@ -153,13 +151,15 @@ fn against_own_past(read: &Read, stage: Stage) -> [Says; 2] {
         // Who guesses is nowhere near; who has the password often is.
         Place::Known if stage == Stage::Attempt => (Signal::NetworkKnown, 18.0),
         Place::Known => (Signal::NetworkKnown, db((1.0 - new) / 0.04).clamp(4.0, 12.0)),
-        Place::Near if stage == Stage::Attempt => (Signal::RangeKnown, 9.0),
+        Place::Near if stage == Stage::Attempt => (Signal::RangeKnown, 12.0),
         Place::Near => (Signal::RangeKnown, 4.0),
         Place::SameProvider if stage == Stage::Attempt => (Signal::ProviderKnown, 3.0),
         Place::SameProvider => (Signal::ProviderKnown, (1.0 + 0.6 * moved(&past, &read.season)).min(6.0)),
         Place::New => {
             let season = 0.7 * db(read.season.providers);
             let new = (-6.0 + 0.4 * moved(&past, &read.season) + season).clamp(-10.0, 0.0);
+            // Another country is always another network: the two are one fact.
+            let new = if read.country.known() == Some(false) { new.max(ABROAD) } else { new };
             (Signal::NetworkNew, new * exit.network)
         }
     };

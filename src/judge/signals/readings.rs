@@ -31,8 +31,6 @@ pub struct Begun {
     pub moved: Moved,
     /// The country is another.
     pub other_country: bool,
-    /// The provider is another.
-    pub other_provider: bool,
     /// It goes back and forth between networks.
     pub alternates: bool,
     /// It began on this very network: how long before it the account's last success was. The sign-in that opened the session must
@@ -275,7 +273,6 @@ impl Readings {
             continuity: seen.begun.map(|begun| Continuity {
                 changed: begun.moved.weigh(seen.climate),
                 country: begun.other_country && ties.is_none_or(|ties| ties.country.known() != Some(true)),
-                provider: begun.other_provider && ties.is_none_or(|ties| ties.provider.known() != Some(true)),
                 alternates: begun.alternates,
             }),
             doubt: seen.begun.map(|begun| begun.doubt),

@@ -13,8 +13,6 @@ pub struct Continuity {
     pub changed: Points,
     /// It is in another country than at its beginning, one that the account does not know.
     pub country: bool,
-    /// It is on another provider than at its beginning, one that the account does not know.
-    pub provider: bool,
     /// It goes back and forth between networks.
     pub alternates: bool,
 }
@@ -30,11 +28,7 @@ pub(in crate::judge) fn weigh(continuity: Reading<Continuity>, device_charged: b
         Reading::Unknown(_) => return [None; 3],
     };
     let changed = (now.changed < Points::ZERO && !device_charged).then_some((Signal::SessionChanged, now.changed));
-    let moved = match (now.country, now.provider) {
-        (true, _) => worst(Signal::SessionMoved),
-        (false, true) => Some((Signal::SessionMoved, Points::whole(-2))),
-        (false, false) => None,
-    };
+    let moved = if now.country { worst(Signal::SessionMoved) } else { None };
     [changed, moved, if now.alternates { worst(Signal::SessionAlternates) } else { None }]
 }
 
