@@ -188,6 +188,12 @@ impl Confidence {
         if at <= 100 { Some(Self(at)) } else { None }
     }
 
+    /// So many points lower, at least 0.
+    #[must_use]
+    pub const fn lowered(self, by: u8) -> Self {
+        Self(self.0.saturating_sub(by))
+    }
+
     /// The number, 0 to 100.
     pub const fn score(self) -> u8 {
         self.0

@@ -4,6 +4,7 @@
 //! does not come into being. Nothing here waits, asks a clock or touches a socket, and only `source` reads files.
 
 pub mod breach;
+pub mod budgets;
 pub mod cases;
 pub mod client;
 pub mod clients;

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use smallvec::SmallVec;
 
 use super::breach::Breach;
+use super::budgets::Budget;
 use super::clients::Clients;
 use super::condition::{Condition, Screen};
 use super::facts::Facts;
@@ -426,6 +427,8 @@ pub struct Journey {
     pub min_coverage: u8,
     /// Clients that repeat a 401 for ever get 403 at once.
     pub step_up_status: StepUpStatus,
+    /// What its lines may cost customers who have long been known; its lines do not float without it.
+    pub budget: Option<Budget>,
     /// What its ladders would be if every rung in shadow were enforced; none when no rung is in shadow.
     pub in_shadow: Option<InShadow>,
     /// Words of its own for customers.

@@ -125,6 +125,9 @@ codes! {
 
     GUARD_TIME "W0210" Error "A time of a guard is too short or too long to be of use."
     LOSS_HELPS "W0211" Error "Losing a source would serve somebody better than having it."
+
+    BUDGET_TIME "W0230" Error "A budget looks back for too short or too long a time."
+    BUDGET_MOVES_NOTHING "W0231" Error "A budget is written where no line can float."
 }
 
 #[cfg(test)]

@@ -58,6 +58,8 @@ impl Lower<'_> {
         let when_unknown = self.when_unknown(&file.when_unknown, fallback, view_line);
         let status = self.step_up_status(file);
         let words = self.journey_words(&file.notice);
+        let tried = attempt.as_ref().and_then(Option::as_ref).map(|attempt| &attempt.enforced);
+        let budget = self.budget(&file.budget, ladder.as_ref().map(|ladder| &ladder.enforced), tried, view_line);
         let text = |field: &Field<crate::rules::syntax::files::BodyField>| {
             field.given().and_then(|body| body.field.given()).map(|name| name.value.clone())
         };
@@ -83,6 +85,7 @@ impl Lower<'_> {
             when_unknown: when_unknown?,
             min_coverage: file.min_coverage.given().and_then(|percent| u8::try_from(percent.value).ok())?,
             step_up_status: status?,
+            budget: budget?,
             words,
         })
     }

@@ -5,6 +5,7 @@
 
 mod actions;
 mod breach;
+mod budgets;
 mod cases;
 mod channels;
 mod clients;

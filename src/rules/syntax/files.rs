@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::breach::BreachFile;
+use super::budgets::BudgetFile;
 use super::clients::{ChannelsFile, KeyFile, ProofFile};
 use super::feeds::Feed;
 use super::forms::{Later, Many, Named, Whole};
@@ -313,6 +314,8 @@ table! {
         min_coverage: Whole<0, 100> = default("0");
         /// The status that asks an API client for one more proof; 403 for clients that repeat a 401 for ever.
         step_up_status: Whole<401, 403> = default("401");
+        /// Which share of customers who have long been known its lines may hold, and how far they float to keep it.
+        budget: BudgetFile = optional;
         /// The words that customers read on this journey, by language.
         notice: Named<NoticeFile<false>> = optional;
         /// What is kept as the customer's own last-known-good answer.

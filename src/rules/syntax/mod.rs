@@ -3,6 +3,7 @@
 //! It knows words and kinds, not meaning: whether a name exists is for `lower`. No text may overflow the stack or stop the walk.
 
 pub(crate) mod breach;
+pub(crate) mod budgets;
 pub(crate) mod clients;
 pub(crate) mod feeds;
 pub(crate) mod files;
