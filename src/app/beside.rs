@@ -19,13 +19,18 @@ use crate::control::triggers::Tower;
 use crate::control::watch::watch as watch_files;
 use crate::gate::Shared;
 use crate::gate::events::Tending;
+use crate::judge::floating;
 use crate::judge::guard::Change;
+use crate::judge::stage::Stage;
 use crate::listen::Doors;
 use crate::listen::tls::Certificates;
+use crate::memory::floating::STAGES;
 use crate::memory::keeper::Keeper;
 use crate::outcomes::Kept;
 use crate::rules::guards::Guards;
-use crate::rules::ruleset::RuleSet;
+use crate::rules::in_force::InForce;
+use crate::rules::ruleset::{Journey, RuleSet};
+use crate::telemetry::floating::ShownLine;
 use crate::telemetry::lines::Recent;
 use crate::telemetry::lists::ListState;
 use crate::upstream::{Reach, health};
@@ -144,6 +149,7 @@ fn rooms(law: &Arc<Law>, shared: &Shared, reach: &Arc<Reach>, doors: &Doors) -> 
             "upstreams": upstreams.collect::<Vec<_>>(),
             "breach": leaked(&shared, &in_force.rules),
             "guards": guarded(&shared),
+            "lines": floated(&shared, &in_force.rules),
         })
     })
 }
@@ -216,6 +222,90 @@ fn guard(law: &Law, shared: &Shared, guards: &Guards, now: Moment) {
     shared.telemetry.guards.show(shown.iter().map(|(group, standing)| (group.word(), standing.frozen.is_none())));
 }
 
+/// Looks whether the lines of journeys with a budget should float, and says so.
+fn float(law: &Law, shared: &Shared, in_force: &InForce, now: Moment) {
+    let mut shown = Vec::new();
+    for (id, journey) in in_force.rules.journey_ids().zip(&in_force.rules.journeys) {
+        let Some((budget, lane)) =
+            journey.budget.as_ref().and_then(|budget| Some((budget, shared.memory.floating.lane(&journey.name)?)))
+        else {
+            continue;
+        };
+        let armed = in_force.effects.on(Some(id)).any(|(entry, _)| !entry.shadow && now < entry.ends);
+        for (stage, change) in lane.look(budget, armed, now) {
+            tell_of_lines(law, journey, stage, change);
+        }
+        for stage in STAGES.into_iter().filter(|stage| *stage == Stage::Session || budget.attempts.is_some()) {
+            let controller = lane.show(stage);
+            shown.push(ShownLine {
+                journey: journey.name.clone(),
+                ladder: ladder_word(stage),
+                shift: -i64::from(controller.shift()),
+                share: controller.share(controller.shift()).map(f64::from),
+            });
+        }
+    }
+    shared.telemetry.floating.show(shown);
+}
+
+fn tell_of_lines(law: &Law, journey: &Journey, stage: Stage, change: floating::Change) {
+    let (name, ladder) = (&*journey.name, ladder_word(stage));
+    match change {
+        floating::Change::Moved(from, to) => {
+            tracing::warn!(journey = name, ladder, from, to, "the lines float: so many points below what is written");
+            law.events().tell("line", json!({ "journey": name, "ladder": ladder, "floats": -i64::from(to) }));
+        }
+        floating::Change::AtTheEnd => {
+            tracing::error!(
+                journey = name,
+                ladder,
+                "THE LINES ARE AT THE END OF THEIR RANGE, and more customers who have long been known are held than the \
+                 budget allows. Look for what has changed: `weir status`, `weir explain` on one of them, a release, a list"
+            );
+            law.events().tell("line", json!({ "journey": name, "ladder": ladder, "at_the_end": true }));
+        }
+        floating::Change::BackInRange => {
+            tracing::warn!(journey = name, ladder, "the lines keep their budget again");
+            law.events().tell("line", json!({ "journey": name, "ladder": ladder, "at_the_end": false }));
+        }
+    }
+}
+
+const fn ladder_word(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Attempt => "attempt",
+        Stage::Session => "session",
+    }
+}
+
+/// The ladders whose lines float, with what they hold.
+fn floated(shared: &Shared, rules: &RuleSet) -> Vec<Value> {
+    let mut all = Vec::new();
+    for journey in &rules.journeys {
+        let Some((budget, lane)) =
+            journey.budget.as_ref().and_then(|budget| Some((budget, shared.memory.floating.lane(&journey.name)?)))
+        else {
+            continue;
+        };
+        for (stage, share) in [(Stage::Attempt, budget.attempts), (Stage::Session, Some(budget.challenged))] {
+            let Some(share) = share else { continue };
+            let controller = lane.show(stage);
+            all.push(json!({
+                "journey": &*journey.name,
+                "ladder": ladder_word(stage),
+                "floats": -i64::from(controller.shift()),
+                "range": budget.range,
+                "at_the_end": controller.is_at_the_end(),
+                "budget": f64::from(share.0) / 100.0,
+                "held": controller.share(controller.shift()).map(|share| (f64::from(share) * 1e4).round() / 100.0),
+                "held_as_written": controller.share(0).map(|share| (f64::from(share) * 1e4).round() / 100.0),
+                "customers": controller.customers().round(),
+            }));
+        }
+    }
+    all
+}
+
 /// The groups of signals that a guard watches, with how far their medians are off.
 fn guarded(shared: &Shared) -> Vec<Value> {
     let shown = shared.memory.guards.show();
@@ -241,10 +331,12 @@ async fn gauge(law: Arc<Law>, shared: Shared, doors: Doors, mut stop: watch::Rec
         gauges.refused_connections.set(count(doors.turned()));
         gauges.identities.set(count(shared.memory.accounts.len()));
         gauges.sessions.set(count(shared.memory.sessions.len()));
-        let (rules, now) = (law.in_force().load().rules.clone(), shared.clock.now());
+        let (in_force, now) = (law.in_force().load(), shared.clock.now());
+        let rules = in_force.rules.clone();
         gauges.jwks_up.set(shared.identity.keys_up(&rules, now).map_or(-1, i64::from));
         transmitters.look(&shared, &rules, now);
         guard(&law, &shared, &rules.guards, now);
+        float(&law, &shared, &in_force, now);
         shared.telemetry.lists.show(shared.identity.breach.show(rules.breach.as_ref(), now).iter().map(|list| {
             ListState {
                 list: list.kind.word(),

@@ -156,6 +156,9 @@ fn table(document: &Value) -> String {
             row("FROZEN", format!("signals of {} since {since}{shift}", text(&guard["group"])));
         }
     }
+    for line in rooms["lines"].as_array().into_iter().flatten() {
+        row(if line["at_the_end"] == true { "LINES" } else { "lines" }, lines(line));
+    }
     for list in rooms["breach"].as_array().into_iter().flatten() {
         let state = match (list["trouble"].as_str(), list["entries"].as_u64()) {
             (Some(trouble), None) => format!("NOT IN USE: {trouble}"),
@@ -169,6 +172,23 @@ fn table(document: &Value) -> String {
         row("leaked", format!("{}: {state}", text(&list["list"])));
     }
     out
+}
+
+/// How one ladder's lines float, and what share of long-known customers they hold.
+fn lines(line: &Value) -> String {
+    let attempts = if line["ladder"] == "attempt" { ", attempts" } else { "" };
+    let held = match (line["held"].as_f64(), line["held_as_written"].as_f64()) {
+        (Some(held), Some(written)) => {
+            format!("hold {held} % of customers long known ({written} % as written; budget {} %)", line["budget"])
+        }
+        _ => format!("too few customers yet to tell ({}; budget {} %)", line["customers"], line["budget"]),
+    };
+    let floats = match line["floats"].as_i64() {
+        Some(0) | None => "as written".to_owned(),
+        Some(floats) => format!("float {floats} of -{}", line["range"]),
+    };
+    let end = if line["at_the_end"] == true { ": AT THE END OF THEIR RANGE" } else { "" };
+    format!("{}{attempts}: {floats}, {held}{end}", text(&line["journey"]))
 }
 
 /// What is armed, proposed and silenced, and how the disk does.

@@ -174,6 +174,7 @@ fn sign_in_worked(
     let verdict =
         judge(&Question { stage: Stage::Session, safe_method: true, ..context.question(gate, &readings, false) });
     record.judged_session(&verdict);
+    context.count_short(gate, &verdict);
     let hold = match verdict.outcome {
         Outcome::Cleared(_) => None,
         Outcome::Held(Hold::Throttle(throttle)) => {

@@ -77,6 +77,7 @@ async fn walk(
     let verdict = judge(&Question { safe_method: question.safe_method && asked.is_none(), ..question });
     record.judged(&verdict);
     verdict.toll.iter().for_each(|toll| gate.shared.memory.guards.count(toll));
+    context.count_short(gate, &verdict);
     let clearance = match verdict.outcome {
         Outcome::Cleared(clearance) => clearance,
         Outcome::Held(hold) => answer::hold(gate, context, (hold, verdict.speaker), reader, record)?,

@@ -14,8 +14,8 @@ use crate::admission::Lane;
 use crate::clock::Moment;
 use crate::confidence::Confidence;
 use crate::identity::token::Tokens;
-use crate::memory::Limiter;
 use crate::memory::limits::salt;
+use crate::memory::{Limiter, floating};
 use crate::rules::client::Class;
 use crate::rules::in_force::InForce;
 use crate::rules::limits::Limit;
@@ -43,6 +43,7 @@ pub struct Prepared {
     posture: Option<PostureHeader>,
     tokens: Option<Arc<Tokens>>,
     limiters: Vec<Limiting>,
+    floating: Vec<Option<Arc<floating::Lane>>>,
     meters: Meters,
 }
 
@@ -63,7 +64,11 @@ impl Prepared {
         };
         let streams = rules.upstreams.iter().map(|upstream| shared.streams.at(&upstream.name)).collect();
         let limiters = rules.limits.all().iter().map(|limit| Limiting::new(limit, worker, shared)).collect();
-        Self { law, lanes, streams, journeys, scores, posture, tokens, limiters, meters }
+        let memory = &shared.memory.floating;
+        let floating =
+            rules.journeys.iter().map(|journey| memory.lane(journey.budget.as_ref().map(|_| &journey.name)?));
+        let floating = floating.collect();
+        Self { law, lanes, streams, journeys, scores, posture, tokens, limiters, floating, meters }
     }
 
     /// What the upstream is told of the posture; nothing while none is enforced. Made once for a posture; again only where one
@@ -101,6 +106,11 @@ impl Prepared {
     /// What verifies bearer tokens, when the rules name an issuer.
     pub fn tokens(&self) -> Option<&Tokens> {
         self.tokens.as_deref()
+    }
+
+    /// Where the lines of a journey are, if it has a budget.
+    pub fn floating(&self, journey: JourneyId) -> Option<&floating::Lane> {
+        self.floating.get(journey.index())?.as_deref()
     }
 
     /// What asks the limit at this place of the law.

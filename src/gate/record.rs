@@ -14,6 +14,7 @@ use super::prepared::Prepared;
 use crate::clock::Moment;
 use crate::confidence::{Reading, Why};
 use crate::judge::decision::Verdict;
+use crate::judge::floating::Floated;
 use crate::judge::score::Scored;
 use crate::judge::seen::{Listed, Whereabouts};
 use crate::listen::Ja4;
@@ -76,10 +77,14 @@ pub struct Record {
     pub action: &'static str,
     /// The rung that was reached, from the top.
     pub rung: Option<usize>,
+    /// Where the upper line stands, when it has floated.
+    pub floated: Option<Floated>,
     /// The judgement, with every contribution.
     pub scored: Option<Scored>,
     /// The judgement of the session that a sign-in opened.
     pub session_scored: Option<(Scored, &'static str)>,
+    /// The same as `floated`, of that session.
+    pub session_floated: Option<Floated>,
     /// What would have been done if everything in shadow were enforced, where that is something else.
     pub shadow: Option<&'static str>,
     /// The armed playbooks that asked something of it.
@@ -143,8 +148,10 @@ impl Record {
             journey: None,
             action: "allow",
             rung: None,
+            floated: None,
             scored: None,
             session_scored: None,
+            session_floated: None,
             shadow: None,
             playbooks: Playbooks::default(),
             why: None,
@@ -171,6 +178,7 @@ impl Record {
     pub fn judged(&mut self, verdict: &Verdict) {
         self.action = verdict.action;
         self.rung = verdict.reached;
+        self.floated = verdict.floated;
         self.scored = Some(verdict.scored);
         self.shadow = verdict.shadow;
         self.playbooks = verdict.playbooks;
@@ -179,6 +187,7 @@ impl Record {
     /// The judge has spoken of the session that a sign-in opens.
     pub fn judged_session(&mut self, verdict: &Verdict) {
         self.session_scored = Some((verdict.scored, verdict.action));
+        self.session_floated = verdict.floated;
         self.shadow = verdict.shadow.or(self.shadow);
         self.playbooks = self.playbooks.or(verdict.playbooks);
     }
@@ -234,11 +243,13 @@ impl Record {
         if let Some(rung) = self.rung {
             line.number("rung", rung as u64);
         }
+        floated_of(&mut line, ["line", "line_written"], self.floated);
         if let Some(scored) = &self.scored {
             line.scored(["confidence", "coverage", "because"], scored);
         }
         if let Some((scored, action)) = &self.session_scored {
             line.text("session_action", action);
+            floated_of(&mut line, ["session_line", "session_line_written"], self.session_floated);
             line.scored(["session_confidence", "session_coverage", "session_because"], scored);
         }
         if let Some(shadow) = self.shadow {
@@ -285,6 +296,14 @@ impl Record {
         line.thousandths("upstream_ms", (self.upstream_time * 1e6) as u64);
         line.tenths("weir_us", ((seconds - self.upstream_time).max(0.0) * 1e7) as u64);
         line.end();
+    }
+}
+
+/// Where the upper line stands and where it is written, when it has floated.
+fn floated_of(line: &mut Line<'_>, [now, written]: [&str; 2], floated: Option<Floated>) {
+    if let Some(floated) = floated {
+        line.number(now, u64::from(floated.line.score()));
+        line.number(written, u64::from(floated.written.score()));
     }
 }
 

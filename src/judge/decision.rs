@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::armed::{self, Asked};
 use super::demanded::{Demand, Heard, Origin};
+use super::floating::{Floated, Short};
 use super::guard::Toll;
 use super::score::{Scored, score, score_without};
 use super::signals::Readings;
@@ -15,6 +16,7 @@ use super::signals::authentication::Proof;
 use super::stage::Stage;
 use crate::clock::Moment;
 use crate::confidence::Confidence;
+use crate::rules::budgets::Floats;
 use crate::rules::client::{Channel, Class};
 use crate::rules::effects::{Effects, Playbooks};
 use crate::rules::guards::Groups;
@@ -39,6 +41,10 @@ pub struct Verdict {
     pub speaker: Option<Speaker>,
     /// What the groups of signals say of a customer who has long been known, whether they are believed or not.
     pub toll: Option<Toll>,
+    /// How far a customer who has long been known falls short, on a journey with a budget.
+    pub short: Option<Short>,
+    /// Where the upper line stands, when it has floated.
+    pub floated: Option<Floated>,
 }
 
 /// The armed playbook whose words a customer reads: of those that have words, the one that asks for the most; of equals the one
@@ -179,6 +185,8 @@ pub struct Question<'a> {
     pub readings: &'a Readings,
     /// The groups of signals that a guard has frozen.
     pub frozen: Groups,
+    /// How far the journey's lines have floated down.
+    pub floats: Floats,
     /// What kind of client asks.
     pub class: Class,
     /// Where it comes from.
@@ -201,6 +209,7 @@ impl<'a> Question<'a> {
             upstream_away: false,
             readings,
             frozen: Groups::NONE,
+            floats: Floats::NONE,
             class: Class::Customer,
             channel: Channel::Web,
             now,
@@ -215,7 +224,7 @@ pub fn judge(question: &Question<'_>) -> Verdict {
 
 /// The same, while somebody listens to what is asked, and by what.
 pub fn judge_heard(question: &Question<'_>, heard: Option<&mut Heard>) -> Verdict {
-    let Weighed { scored, reached, demands, proof, asked, toll } = weigh(question, false, heard);
+    let Weighed { scored, reached, demands, proof, asked, toll, short } = weigh(question, false, heard);
     let (action, outcome) = demands.settle(question, proof);
     let speaker = match &outcome {
         Outcome::Held(hold) => asked.speaker(hold),
@@ -224,7 +233,8 @@ pub fn judge_heard(question: &Question<'_>, heard: Option<&mut Heard>) -> Verdic
     let trial = question.effects.some_in_shadow()
         || question.journey.is_some_and(|id| question.rules.journey(id).in_shadow.is_some());
     let shadow = if trial { would_be(question).filter(|word| *word != action) } else { None };
-    Verdict { scored, reached, action, outcome, shadow, playbooks: asked.playbooks, speaker, toll }
+    let floated = floated(question);
+    Verdict { scored, reached, action, outcome, shadow, playbooks: asked.playbooks, speaker, toll, short, floated }
 }
 
 /// What would be done if all that is in shadow were enforced.
@@ -242,6 +252,7 @@ struct Weighed<'h> {
     proof: Option<Proof>,
     asked: Asked,
     toll: Option<Toll>,
+    short: Option<Short>,
 }
 
 /// Gathers what is demanded; in a trial as if everything in shadow were enforced.
@@ -284,7 +295,33 @@ fn weigh<'h>(question: &Question<'_>, trial: bool, heard: Option<&'h mut Heard>)
     if let Some(heard) = &mut demands.heard {
         heard.proof = proof;
     }
-    Weighed { scored, reached, demands, proof, asked, toll }
+    let short = if trial || others.is_otherwise() { None } else { short(question, &scored) };
+    Weighed { scored, reached, demands, proof, asked, toll, short }
+}
+
+/// How far the customer falls short on a journey with a budget, where nothing is doubted or frozen.
+fn short(question: &Question<'_>, scored: &Scored) -> Option<Short> {
+    let journey = question.rules.journey(question.journey?);
+    journey.budget.as_ref()?;
+    Short::of(question, staged(journey, question.stage)?, question.readings, scored)
+}
+
+/// Where the upper line stands, when it has floated.
+fn floated(question: &Question<'_>) -> Option<Floated> {
+    let by = question.floats.at(question.stage);
+    if by == 0 {
+        return None;
+    }
+    let journey = question.rules.journey(question.journey?);
+    Floated::of(staged(journey, question.stage)?, by, journey.view_line)
+}
+
+/// The ladder that is enforced at this stage.
+fn staged(journey: &Journey, stage: Stage) -> Option<&Ladder> {
+    match (stage, ladders(journey, false)) {
+        (Stage::Attempt, (attempt, _)) => attempt,
+        (Stage::Session, (_, ladder)) => Some(ladder),
+    }
 }
 
 /// What the confidence would be otherwise, where it would be another.
@@ -294,6 +331,12 @@ struct Others {
     undoubted: Option<Confidence>,
     /// Before anything was frozen by a guard.
     unfrozen: Option<Confidence>,
+}
+
+impl Others {
+    const fn is_otherwise(self) -> bool {
+        self.undoubted.is_some() || self.unfrozen.is_some()
+    }
 }
 
 /// What the journey itself demands, and which rung was reached.
@@ -321,8 +364,10 @@ fn climb(
     others: Others,
     demands: &mut Demands<'_>,
 ) -> usize {
-    let (reached, _) = ladder.reach(scored.confidence());
-    let place = |confidence: Option<Confidence>| confidence.map_or(reached, |confidence| ladder.reach(confidence).0);
+    let (by, view_line) = (question.floats.at(question.stage), view_line(question));
+    let reach = |confidence: Confidence| ladder.reach_floated(confidence, by, view_line);
+    let reached = reach(scored.confidence());
+    let place = |confidence: Option<Confidence>| confidence.map_or(reached, reach);
     let (undoubted, unfrozen) = (place(others.undoubted), place(others.unfrozen));
     let from = reached.min(undoubted).min(unfrozen);
     let to = match spared(question, others) {
@@ -336,6 +381,11 @@ fn climb(
         demands.add(Origin::Rung(at), &rung.action);
     }
     reached
+}
+
+/// Below it the journey shows no personal data, however far lines float.
+fn view_line(question: &Question<'_>) -> Option<Confidence> {
+    question.rules.journey(question.journey?).view_line
 }
 
 /// The proof with which a customer who has long been known, in a session on a trusted device, gets by while a source that took from

@@ -7,6 +7,7 @@ mod armed;
 pub mod decision;
 pub mod demanded;
 pub mod explain;
+pub mod floating;
 pub mod guard;
 pub mod history;
 mod lost;

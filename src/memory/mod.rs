@@ -8,6 +8,7 @@ pub mod capacity;
 pub mod checkpoint;
 pub mod ended;
 pub mod everybody;
+pub mod floating;
 pub mod guards;
 pub mod handoffs;
 pub mod keeper;
@@ -34,6 +35,7 @@ use crate::swap::Swap;
 pub use capacity::Capacity;
 pub use ended::Ended;
 use everybody::Everybody;
+pub use floating::Floating;
 pub use guards::Guards;
 pub use handoffs::{Handoff, Handoffs, Reference};
 pub use limits::{Allowances, Limiter};
@@ -112,6 +114,8 @@ pub struct Memory {
     pub transmitters: Transmitters,
     /// What the groups of signals say of customers who have long been known.
     pub guards: Guards,
+    /// Where the lines of journeys with a budget are.
+    pub floating: Floating,
     /// Something was reported of some account, ever.
     pub reported: AtomicBool,
 }
@@ -136,6 +140,7 @@ impl Memory {
             ended: Ended::new(places.sessions),
             transmitters: Transmitters::default(),
             guards: Guards::default(),
+            floating: Floating::default(),
             reported: AtomicBool::new(false),
         }
     }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::checkpoint::{self, Flaw, Kept, Seal};
 use super::ended::EndedAt;
 use super::everybody::Together;
+use super::floating::Lines;
 use super::retention::Retention;
 use super::table::{Table, Worth};
 use super::{Memory, SessionFacts};
@@ -282,8 +283,9 @@ impl Memory {
             climate,
             // Numbers of points that are nobody's.
             guards: _,
+            floating,
         } = self;
-        let lasting: [Box<dyn Store + '_>; 6] = [
+        let lasting: [Box<dyn Store + '_>; 7] = [
             Box::new(Lasting {
                 about: &ACCOUNTS,
                 table: accounts,
@@ -315,6 +317,7 @@ impl Memory {
                 of: |_, _, _| false,
             }),
             Box::new(Together { everybody: population, climate }),
+            Box::new(Lines(floating)),
         ];
         let mut all = Vec::from(lasting);
         all.extend(handoffs.stores());

@@ -4,6 +4,7 @@
 //! Never a user, an address, a raw path or a session as a label.
 
 pub mod armed;
+pub mod floating;
 pub mod guards;
 pub mod lines;
 pub mod listed;
@@ -18,6 +19,7 @@ use prometheus_client::encoding::{EncodeMetric as _, MetricEncoder};
 use prometheus_client::registry::Registry;
 
 use self::armed::{ArmedCollector, ArmedPlaybooks};
+use self::floating::{LineCollector, ShownLines};
 use self::guards::ShownGuards;
 use self::listed::{ListedCollector, ListedStates};
 use self::lists::{Lists, ListsCollector};
@@ -75,6 +77,8 @@ pub struct Telemetry {
     pub listed: Arc<ListedStates>,
     /// `weir_signal_up{signal}` of each group of signals: 0 while a guard has frozen it.
     pub guards: Arc<ShownGuards>,
+    /// `weir_line_shift{journey,ladder}` and `weir_challenged_share{journey,ladder}` of journeys with a budget.
+    pub floating: Arc<ShownLines>,
     /// What changes rarely.
     pub gauges: Arc<Gauges>,
     registry: Arc<Registry>,
@@ -181,6 +185,7 @@ impl Telemetry {
         let lists = Arc::<Lists>::default();
         let listed = Arc::<ListedStates>::default();
         let guards = Arc::<ShownGuards>::default();
+        let floating = Arc::<ShownLines>::default();
         let lines_dropped = Arc::new(Counter::default());
         let gauges = Arc::new(Gauges::default());
         gauges.jwks_up.set(-1);
@@ -205,6 +210,7 @@ impl Telemetry {
         registry.register_collector(Box::new(ArmedCollector(armed.clone())));
         registry.register_collector(Box::new(ListsCollector(lists.clone())));
         registry.register_collector(Box::new(ListedCollector(listed.clone())));
+        registry.register_collector(Box::new(LineCollector(floating.clone())));
         registry.register_collector(Box::new(GaugeCollector {
             gauges: gauges.clone(),
             lists: lists.clone(),
@@ -229,6 +235,7 @@ impl Telemetry {
             transmitters,
             armed,
             guards,
+            floating,
             lists,
             listed,
             lines_dropped,

@@ -16,6 +16,7 @@ mod control;
 mod edge;
 mod eval;
 mod explain;
+mod floating;
 mod floors;
 mod framing;
 mod grpc;

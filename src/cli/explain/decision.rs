@@ -32,12 +32,12 @@ pub fn words(line: &Value) -> String {
     row("class", "class");
     row("channel", "channel");
     row("playbooks", "playbooks");
-    judged(&mut out, line, ["confidence", "coverage", "because", "rung"], "Judged");
+    judged(&mut out, line, ["confidence", "coverage", "because", "rung", "line", "line_written"], "Judged");
     if let Some(action) = short(&line["session_action"]) {
         judged(
             &mut out,
             line,
-            ["session_confidence", "session_coverage", "session_because", ""],
+            ["session_confidence", "session_coverage", "session_because", "", "session_line", "session_line_written"],
             "The session that it opened",
         );
         let _ = writeln!(out, "  so: {action}");
@@ -67,7 +67,7 @@ pub fn words(line: &Value) -> String {
     out
 }
 
-fn judged(out: &mut String, line: &Value, [confidence, coverage, because, rung]: [&str; 4], what: &str) {
+fn judged(out: &mut String, line: &Value, [confidence, coverage, because, rung, now, written]: [&str; 6], what: &str) {
     let Some(score) = short(&line[confidence]) else { return };
     let _ = writeln!(out, "\n{what}\n");
     for said in line[because].as_array().into_iter().flatten().take(32).filter_map(Value::as_str) {
@@ -80,6 +80,9 @@ fn judged(out: &mut String, line: &Value, [confidence, coverage, because, rung]:
     let _ = writeln!(out, "  ------\n          50 and these, kept between 0 and 100: confidence {score}{coverage}");
     if let Some(rung) = line[rung].as_u64() {
         let _ = writeln!(out, "          rung {} of the ladder, from the top", rung.saturating_add(1));
+    }
+    if let (Some(now), Some(written)) = (line[now].as_u64(), line[written].as_u64()) {
+        let _ = writeln!(out, "          line {now} (written {written}, floats -{})", written.saturating_sub(now));
     }
 }
 

@@ -35,7 +35,7 @@ use crate::identity::dpop::Asked;
 use crate::identity::session::Brought;
 use crate::identity::token::{Bearer, Claims};
 use crate::identity::{fields, session};
-use crate::judge::decision::Question;
+use crate::judge::decision::{Question, Verdict};
 use crate::judge::history::DeviceRecord;
 use crate::judge::seen::{Client as Software, Whereabouts};
 use crate::judge::signals::Readings;
@@ -44,8 +44,10 @@ use crate::judge::stage::Stage;
 use crate::listen::host::Authority;
 use crate::listen::{Peer, Scheme};
 use crate::memory::SessionFacts;
+use crate::memory::floating::Lane;
 use crate::memory::recall::Asking;
 use crate::memory::reported::TokenFacts;
+use crate::rules::budgets::Floats;
 use crate::rules::client::{Channel, Class};
 use crate::rules::facts::Facts;
 use crate::rules::routes::{Found, Marks};
@@ -487,9 +489,24 @@ impl<'a> Context<'a> {
             upstream_away,
             readings,
             frozen: gate.shared.memory.guards.frozen(),
+            floats: self.floating().map_or(Floats::NONE, Lane::floats),
             class: self.class,
             channel: self.channel,
             now: self.now,
+        }
+    }
+
+    /// Where the lines of its journey are, if that has a budget.
+    fn floating(&self) -> Option<&'a Lane> {
+        self.prepared.floating(self.journey?)
+    }
+
+    /// Counts how far a customer who has long been known falls short, where the journey has a budget and no playbook holds it.
+    pub fn count_short(&self, gate: &Gate, verdict: &Verdict) {
+        if let (Some(short), Some(lane), Some(account)) = (verdict.short, self.floating(), self.account.known())
+            && verdict.playbooks.is_empty()
+        {
+            gate.shared.memory.floating.count(lane, account, short, self.now);
         }
     }
 
