@@ -25,8 +25,9 @@ use crate::confidence::Reading;
 use crate::identity::session::{self, Begun};
 use crate::judge::decision::{Hold, Outcome, Question};
 use crate::judge::judge;
-use crate::judge::signals::Gap;
+use crate::judge::score::Scored;
 use crate::judge::signals::authentication::Proof;
+use crate::judge::signals::{Gap, Readings};
 use crate::judge::stage::Stage;
 use crate::memory::recall::{Asking, doubt, earned};
 use crate::memory::{Memory, SessionFacts};
@@ -346,12 +347,22 @@ fn went_on(gate: &Gate, context: &Context<'_>) {
         memory.sessions.update_existing(session.bits(), |facts| {
             facts.went_on(&visit, context.now);
             if moved_with_others {
-                facts.looks_like(&visit);
+                facts.looks_like(&visit, context.now);
             }
             if changed {
                 facts.changed_something(context.now);
             }
         });
+    }
+}
+
+/// A session that goes on otherwise than it began: its confidence has fallen, and rises slowly. Noted before anything is answered, so
+/// that who is held does not come back with what is left of it.
+pub fn fell(gate: &Gate, context: &Context<'_>, readings: &Readings, scored: &Scored) {
+    let (Some(session), Some(facts)) = (context.session, &context.facts) else { return };
+    let to = scored.confidence();
+    if context.stage == Stage::Session && facts.falls(to, context.now) && readings.session_changed() {
+        gate.shared.memory.sessions.update_existing(session.bits(), |facts| facts.fell(to, context.now));
     }
 }
 

@@ -78,6 +78,7 @@ async fn walk(
     record.judged(&verdict);
     verdict.toll.iter().for_each(|toll| gate.shared.memory.guards.count(toll));
     context.count_short(gate, &verdict);
+    learn::fell(gate, context, &readings, &verdict.scored);
     let clearance = match verdict.outcome {
         Outcome::Cleared(clearance) => clearance,
         Outcome::Held(hold) => answer::hold(gate, context, (hold, verdict.speaker), reader, record)?,

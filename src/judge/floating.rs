@@ -87,7 +87,8 @@ fn without_guessing(scored: &Scored, password_right: bool) -> Confidence {
     let (mut others, mut session) = (Points::ZERO, Points::ZERO);
     for line in scored.lines() {
         match line.source {
-            Source::Signal(Signal::SignInDoubt) | Source::Limit(Group::Pressure | Group::Session) => {}
+            Source::Signal(Signal::SignInDoubt) | Source::Limit(Group::Pressure | Group::Session) | Source::Ceiling => {
+            }
             Source::Signal(signal) if signal.about().group == Group::Pressure => {}
             Source::Signal(signal) if signal.about().group == Group::Session => session = session + line.points,
             Source::Prior | Source::Signal(_) | Source::Limit(_) => others = others + line.points,

@@ -36,7 +36,7 @@ impl Toll {
         let mut tenths = [0_i32; GROUPS];
         for line in scored.lines() {
             let group = match line.source {
-                Source::Prior => continue,
+                Source::Prior | Source::Ceiling => continue,
                 Source::Signal(signal) => signal.about().group,
                 Source::Limit(group) => group,
             };

@@ -16,8 +16,8 @@ use crate::confidence::{Confidence, Coverage, Family, Points, Reading, Why};
 use crate::rules::guards::Groups;
 use crate::rules::signal::{Group, Signal, Weights, weight};
 
-/// More lines than there can be: the prior, at most 27 signals, a limit for each of the eight groups.
-const LINES: usize = 36;
+/// More lines than there can be: the prior, at most 27 signals, a limit for each of the eight groups, and the session's ceiling.
+const LINES: usize = 37;
 
 /// What a line of the explanation is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,15 @@ pub enum Source {
     Signal(Signal),
     /// What lies beyond a group's floor or cap, given back.
     Limit(Group),
+    /// What lies above the session's ceiling, taken away: it fell, and rises slowly.
+    Ceiling,
 }
+
+/// The word of the line that holds a session below its ceiling.
+pub const CEILING: &str = "session_ceiling";
+/// Its sentence for operators.
+pub const RISES_SLOWLY: &str =
+    "The session changed its device or place shortly before: without a proof it rises by ten points an hour.";
 
 /// One line of the explanation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +56,7 @@ impl Evidence {
             Source::Prior => "prior",
             Source::Signal(signal) => signal.about().name,
             Source::Limit(group) => group.limit_word(),
+            Source::Ceiling => CEILING,
         }
     }
 
@@ -58,6 +67,7 @@ impl Evidence {
             (Source::Prior, None) => "Before anything is read.",
             (Source::Signal(signal), None) => signal.about().operators,
             (Source::Limit(_), None) => "The signals of one group count together only so far.",
+            (Source::Ceiling, None) => RISES_SLOWLY,
         }
     }
 }
@@ -221,8 +231,22 @@ pub fn score_without(readings: &Readings, weights: &Weights, stage: Stage, now: 
         }
         lines.close(group, group.limits(password_right));
     }
+    if !attempt {
+        keep_below(&mut scored, r.ceiling);
+    }
     scored.confidence = Confidence::from_evidence(scored.sum);
     scored
+}
+
+/// Takes away what lies above the session's ceiling.
+fn keep_below(scored: &mut Scored, ceiling: Option<Confidence>) {
+    let Some(ceiling) = ceiling else { return };
+    // The most evidence that still comes to that number.
+    let most = (i32::from(ceiling.score()) - 50) * 10 + 9;
+    let above = scored.sum.as_tenths() - most;
+    if above > 0 {
+        scored.add(Source::Ceiling, Points::tenths(-above), None);
+    }
 }
 
 /// The lines of one group on their way into the score, weighed as the rules say.

@@ -268,7 +268,7 @@ pub fn doubt(scored: &Scored) -> Points {
         .filter(|line| match line.source {
             Source::Signal(Signal::NoPage | Signal::PairLeaked | Signal::PasswordLeaked) => true,
             Source::Signal(signal) => signal.about().group == Group::Pressure,
-            Source::Prior | Source::Limit(_) => false,
+            Source::Prior | Source::Limit(_) | Source::Ceiling => false,
         })
         .map(|line| line.points)
         .sum::<Points>()

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::confidence::Points;
+use crate::confidence::{Confidence, Points};
 use crate::judge::history::Visit;
 use crate::judge::seen::Stack;
 use crate::judge::signals::authentication::Proof;
@@ -39,6 +39,8 @@ pub struct SessionFacts {
     changed: u16,
     doubt: i8,
     marks: u8,
+    /// When it may be believed in full again, in steps of [`RISE`]; they come round every 273 days.
+    whole: u16,
 }
 
 const _: () = assert!(size_of::<SessionFacts>() <= 56, "with its key and mark a session stays within 64 bytes");
@@ -54,11 +56,18 @@ const IDLE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Back and forth between two networks within this, again and again, is two who share a session.
 const BACK_AND_FORTH: Duration = Duration::from_secs(10 * 60);
 
+/// Without a proof a session's confidence rises by a point in this time: ten in an hour.
+const RISE: Duration = Duration::from_secs(360);
+
 const HELD: u8 = 1;
 const CHANGED: u8 = 2;
 /// How often it came back to a network that it had left shortly before: two bits.
 const RETURNS: u8 = 0b1100;
 const RETURN: u8 = 0b0100;
+
+fn rises(now: Moment) -> u16 {
+    (now.unix_seconds() / RISE.as_secs()) as u16
+}
 
 fn second(now: Moment) -> u32 {
     u32::try_from(now.unix_seconds()).unwrap_or(u32::MAX)
@@ -125,6 +134,7 @@ impl SessionFacts {
             changed: 0,
             doubt: 0,
             marks: if held { HELD } else { 0 },
+            whole: rises(now),
         }
     }
 
@@ -140,15 +150,36 @@ impl SessionFacts {
     pub fn begun(&self, visit: &Visit, now: Moment) -> Begun {
         let moved = |from: u16, to: u16| (from != 0 && to != 0 && from != to).then_some(Move { from, to });
         let other = |was: u16, is: u16| was != 0 && is != 0 && was != is;
+let moved = Moved { software: moved(self.software, software(visit)), stack: moved(self.stack, stack(visit)) };
         let gap = (self.gap != NO_GAP).then(|| unpacked(self.gap));
         Begun {
-            moved: Moved { software: moved(self.software, software(visit)), stack: moved(self.stack, stack(visit)) },
+            moved,
             other_country: other(self.country, country(visit)),
             alternates: self.marks & RETURNS == RETURNS,
             gap_before: (self.network == network(visit)).then_some(Gap(gap)),
             since_last: self.since_last(now),
             changed: self.marks & CHANGED != 0 && hour(now).wrapping_sub(self.changed) <= CHANGED_FOR,
             doubt: Points::whole(i32::from(self.doubt)),
+            // While it looks other than it began, that is weighed as it is: what many move to is no theft.
+            ceiling: if moved.is_none() { self.ceiling(now) } else { None },
+        }
+    }
+
+    /// How high its confidence may be now, after a fall; nothing once that has passed.
+    fn ceiling(&self, now: Moment) -> Option<Confidence> {
+        let steps = u8::try_from(self.whole.wrapping_sub(rises(now))).ok().filter(|steps| (1..=100).contains(steps))?;
+        Confidence::line(100 - steps)
+    }
+
+    /// Whether this confidence is a fall: below what it may rise to from an earlier one.
+    pub fn falls(&self, to: Confidence, now: Moment) -> bool {
+        to.score() < self.ceiling(now).map_or(100, Confidence::score)
+    }
+
+    /// It fell to this, and rises from there.
+    pub fn fell(&mut self, to: Confidence, now: Moment) {
+        if self.falls(to, now) {
+            self.whole = rises(now).wrapping_add(u16::from(100 - to.score()));
         }
     }
 
@@ -172,7 +203,8 @@ impl SessionFacts {
     }
 
     /// Takes its program and TLS stack as they are now: enough others made the same move, or its device is trusted with it.
-    pub fn looks_like(&mut self, visit: &Visit) {
+    pub fn looks_like(&mut self, visit: &Visit, now: Moment) {
+        self.whole = rises(now);
         (self.software, self.stack) = (software(visit), stack(visit));
     }
 
@@ -189,6 +221,7 @@ impl SessionFacts {
             self.level = digest(&rules.level(level).name);
             self.proved = second(now);
             self.doubt = 0;
+            self.whole = rises(now);
             if rules.step_up.as_ref().is_none_or(|step_up| level >= step_up.level) {
                 self.marks &= !HELD;
             }

@@ -369,6 +369,7 @@ pub fn by_group(scored: &Scored) -> [i32; 8] {
             Source::Prior => continue,
             Source::Signal(signal) => signal.about().group,
             Source::Limit(group) => group,
+            Source::Ceiling => Group::Session,
         };
         if let Some(at) = Group::ALL.iter().position(|known| *known == group)
             && let Some(sum) = points.get_mut(at)

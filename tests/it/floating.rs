@@ -21,6 +21,7 @@ use crate::judge::{NOW, any_readings, any_stage, elsewhere, proof, regular, stri
 use crate::law::law_with;
 use crate::support::Rig;
 use crate::support::client::{Answer, Client};
+use crate::support::program::Terminal;
 use crate::support::upstream::Upstream;
 
 const PAY: &str = r#"
@@ -246,6 +247,10 @@ async fn a_change_that_puts_known_customers_below_the_line_floats_it_down_and_it
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
     let status = crate::control::ask(&rig, "GET", "/v1/status", None, &serde_json::Value::Null).await.1;
     assert_eq!(status["rooms"]["lines"][0]["at_the_end"], true, "{}", status["rooms"]["lines"]);
+
+    let shown = Terminal::new().run(&["status", "--socket", rig.weir().socket.to_str().unwrap()]);
+    let row = shown.out.lines().find(|row| row.starts_with("LINES")).unwrap_or_else(|| panic!("{shown:?}"));
+    assert!(row.contains("balance: float -1 of -1, hold ") && row.ends_with(": AT THE END OF THEIR RANGE"), "{row}");
 
     let lines = rig.stop();
     let balance = |line: &&serde_json::Value| line["journey"] == "balance";

@@ -43,7 +43,7 @@ fn a_frozen_group_says_nothing_and_a_known_customer_gets_by_with_one_more_proof(
     assert_eq!(after.action, "step_up", "{}", after.scored.because());
     let silent = after.scored.lines().iter().filter(|line| match line.source {
         Source::Signal(signal) => both.contain(signal.about().group),
-        Source::Prior | Source::Limit(_) => false,
+        Source::Prior | Source::Limit(_) | Source::Ceiling => false,
     });
     let silent: Vec<_> = silent.collect();
     assert!(!silent.is_empty());

@@ -402,7 +402,8 @@ pub fn any_readings() -> impl Strategy<Value = Readings> {
     );
     let journey =
         (maybe(pace()), maybe(pace()), maybe(any::<bool>()), maybe(any::<bool>()), maybe(continuity), maybe(points()));
-    let rest = (maybe(session), maybe(exposure), maybe(any::<bool>()), maybe(compromised), maybe(risk));
+    let ceiling = prop::option::weighted(0.2, (0_u8..100).prop_map(|at| Confidence::line(at).unwrap()));
+    let rest = (maybe(session), maybe(exposure), maybe(any::<bool>()), maybe(compromised), maybe(risk), ceiling);
     (device, network, pressure, journey, rest).prop_map(|(device, network, pressure, journey, rest)| Readings {
         device: device.0,
         changed: device.1,
@@ -429,6 +430,7 @@ pub fn any_readings() -> impl Strategy<Value = Readings> {
         compromised: rest.3,
         risk: rest.4,
         season: Season::default(),
+        ceiling: rest.5,
     })
 }
 

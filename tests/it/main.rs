@@ -47,6 +47,7 @@ mod seen;
 mod shared_signals;
 mod shop;
 mod sign_in;
+mod slowly;
 mod state;
 mod streams;
 mod support;

@@ -293,16 +293,17 @@ impl<'r> Replay<'r> {
             asking.facts = Some(facts);
             self.memory.sessions.put(id.bits(), now, facts);
         }
-        let judged = CHANGES.contains(&line.route).then(|| {
-            let readings = self.memory.readings(&asking, now);
-            Judged { first: self.score(&readings, Stage::Session, now), after: None, readings }
-        });
+        let readings = self.memory.readings(&asking, now);
+        let scored = self.score(&readings, Stage::Session, now);
+        let fallen = readings.session_changed().then_some(scored.confidence());
+        let judged = CHANGES.contains(&line.route).then_some(Judged { first: scored, after: None, readings });
         let moved_with_others = account.is_some_and(|account| self.memory.visited(account, &visit, now));
         let changed = OF_ACCOUNT.contains(&line.route);
         self.memory.sessions.update_existing(id.bits(), |facts| {
+            fallen.into_iter().for_each(|to| facts.fell(to, now));
             facts.went_on(&visit, now);
             if moved_with_others {
-                facts.looks_like(&visit);
+                facts.looks_like(&visit, now);
             }
             if changed {
                 facts.changed_something(now);

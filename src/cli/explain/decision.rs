@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::cli::test::printable;
+use crate::judge::score::{CEILING, RISES_SLOWLY};
 use crate::rules::signal::{Group, Signal};
 
 /// Characters of one value that are shown.
@@ -92,6 +93,7 @@ fn reason(name: &str, unknown: Option<&str>) -> String {
     let limit = Group::ALL.iter().any(|group| group.limit_word() == name);
     let sentence = match (signal, name) {
         (Some(signal), _) => signal.about().operators,
+        (None, CEILING) => RISES_SLOWLY,
         (None, "prior") => "Before anything is read.",
         (None, _) if limit => "The signals of one group count together only so far.",
         (None, _) => "",

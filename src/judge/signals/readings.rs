@@ -14,7 +14,7 @@ use super::network::{Marks, Place, Season};
 use super::pressure::{self, Guessing};
 use super::session::Continuity;
 use crate::clock::Moment;
-use crate::confidence::{Family, Points, Reading, Why};
+use crate::confidence::{Confidence, Family, Points, Reading, Why};
 use crate::judge::history::{AccountHistory, Climate, DeviceRecord, Risk, Shared, Tried};
 use crate::judge::seen::{Client, Whereabouts};
 use crate::rules::playbook::Families;
@@ -42,6 +42,8 @@ pub struct Begun {
     pub changed: bool,
     /// What its sign-in left in doubt.
     pub doubt: Points,
+    /// How high its confidence may be now, after a fall.
+    pub ceiling: Option<Confidence>,
 }
 
 /// How long before a sign-in the account's last success was; none when there was none.
@@ -116,12 +118,14 @@ macro_rules! readings {
             $($(#[$doc])* pub $name: Reading<$value>,)*
             /// What everybody's moves make of one account's.
             pub season: Season,
+            /// How high the session's confidence may be, after a fall.
+            pub ceiling: Option<Confidence>,
         }
 
         impl Default for Readings {
             /// Nothing asked for.
             fn default() -> Self {
-                Self { $($name: Reading::Unknown(Why::NotAsked),)* season: Season::default() }
+                Self { $($name: Reading::Unknown(Why::NotAsked),)* season: Season::default(), ceiling: None }
             }
         }
 
@@ -133,7 +137,7 @@ macro_rules! readings {
             /// doubted like what it sent, so that nothing is gained by sending nothing.
             #[must_use]
             pub fn doubting(&self, families: Families) -> Self {
-                Self { $($name: doubt(self.$name, Group::$group.family(), families),)* season: self.season }
+                Self { $($name: doubt(self.$name, Group::$group.family(), families),)* season: self.season, ceiling: self.ceiling }
             }
 
             /// Every reading by its group: nothing where there is a value, the reason where there is none.
@@ -282,6 +286,7 @@ impl Readings {
             compromised: seen.account.map(|history| history.reports.compromised(now)),
             risk: seen.account.map(|history| history.reports.risk(now)),
             season: Season::from(seen.climate),
+            ceiling: begun.and_then(|begun| begun.ceiling),
         }
     }
 
@@ -316,6 +321,12 @@ impl Readings {
     pub fn of_a_mature_customer(&self) -> bool {
         const AGE: Duration = Duration::from_secs(7 * super::DAY);
         self.past.known().is_some_and(|past| past.sign_ins >= 3 && past.age >= AGE) && self.on_trusted_device()
+    }
+
+    /// Whether the session goes on with a program or stack that hardly anybody moves to: somebody else may have it. After such a fall
+    /// its confidence rises slowly. What goes to and fro between networks does not rise at all.
+    pub fn session_changed(&self) -> bool {
+        self.continuity.known().is_some_and(|now| now.changed <= device::SURPRISE)
     }
 
     /// The same, where it is hidden whose account it is: what its past says is not to be trusted, and so not to be gained by hiding.
