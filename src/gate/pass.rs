@@ -75,7 +75,7 @@ async fn walk(
     // What goes on in another protocol is more than looking.
     let question = context.question(gate, &readings, away);
     let verdict = judge(&Question { safe_method: question.safe_method && asked.is_none(), ..question });
-    record.judged(&verdict);
+    record.judged(&verdict, context.stage);
     verdict.toll.iter().for_each(|toll| gate.shared.memory.guards.count(toll));
     context.count_short(gate, &verdict);
     learn::fell(gate, context, &readings, &verdict.scored);

@@ -17,7 +17,9 @@ use crate::judge::decision::Verdict;
 use crate::judge::floating::Floated;
 use crate::judge::score::Scored;
 use crate::judge::seen::{Listed, Whereabouts};
+use crate::judge::stage::Stage;
 use crate::listen::Ja4;
+use crate::rules::calibration::Calibration;
 use crate::rules::client::{Channel, Class};
 use crate::rules::effects::Playbooks;
 use crate::rules::routes::RouteId;
@@ -77,6 +79,8 @@ pub struct Record {
     pub action: &'static str,
     /// The rung that was reached, from the top.
     pub rung: Option<usize>,
+    /// It was judged as an attempt to sign in.
+    pub attempted: bool,
     /// Where the upper line stands, when it has floated.
     pub floated: Option<Floated>,
     /// The judgement, with every contribution.
@@ -148,6 +152,7 @@ impl Record {
             journey: None,
             action: "allow",
             rung: None,
+            attempted: false,
             floated: None,
             scored: None,
             session_scored: None,
@@ -175,7 +180,8 @@ impl Record {
     }
 
     /// The judge has spoken.
-    pub fn judged(&mut self, verdict: &Verdict) {
+    pub fn judged(&mut self, verdict: &Verdict, stage: Stage) {
+        self.attempted = stage == Stage::Attempt;
         self.action = verdict.action;
         self.rung = verdict.reached;
         self.floated = verdict.floated;
@@ -226,6 +232,11 @@ impl Record {
         self.id.to_str().unwrap_or("-")
     }
 
+    /// What scores have meant on its journey.
+    fn calibration(&self) -> Option<&Calibration> {
+        self.prepared.rules().journey(self.journey?).calibration.as_ref()
+    }
+
     fn write(&self, out: &mut Vec<u8>, seconds: f64) {
         let rules = self.prepared.rules();
         let mut line = Line::begin(out, &self.policy.stamp, self.moment, "decision");
@@ -246,11 +257,18 @@ impl Record {
         floated_of(&mut line, ["line", "line_written"], self.floated);
         if let Some(scored) = &self.scored {
             line.scored(["confidence", "coverage", "because"], scored);
+            // An attempt is not what was calibrated: nobody can tell who guessed.
+            if let Some(calibration) = self.calibration().filter(|_| self.session_scored.is_none() && !self.attempted) {
+                line.thousandths("probability", thousandths(calibration.probability(scored.sum())));
+            }
         }
         if let Some((scored, action)) = &self.session_scored {
             line.text("session_action", action);
             floated_of(&mut line, ["session_line", "session_line_written"], self.session_floated);
             line.scored(["session_confidence", "session_coverage", "session_because"], scored);
+            if let Some(calibration) = self.calibration() {
+                line.thousandths("session_probability", thousandths(calibration.probability(scored.sum())));
+            }
         }
         if let Some(shadow) = self.shadow {
             line.text("shadow", shadow);
@@ -297,6 +315,12 @@ impl Record {
         line.tenths("weir_us", ((seconds - self.upstream_time).max(0.0) * 1e7) as u64);
         line.end();
     }
+}
+
+/// A probability in thousandths.
+fn thousandths(probability: f64) -> u64 {
+    // `as` saturates: nothing is outside.
+    (probability * 1000.0).round() as u64
 }
 
 /// Where the upper line stands and where it is written, when it has floated.

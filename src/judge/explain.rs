@@ -12,6 +12,7 @@ use super::rehearse::{Judged, NOW, Rehearsal, of};
 use super::signals::authentication::Proof;
 use super::stage::Stage;
 use super::way::Stop;
+use crate::rules::budgets::{Budget, Share};
 use crate::rules::posture::Posture;
 use crate::rules::ruleset::{Action, Case, Journey, JourneyId, RuleSet};
 
@@ -38,6 +39,9 @@ pub struct Explanation {
     pub refusals: usize,
     /// The limits that count it, each with its rate.
     pub limits: Vec<String>,
+    /// What its lines may cost, and how far they may float below what is written here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<String>,
     /// Why it goes no further, where nobody is judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop: Option<Stopped>,
@@ -78,6 +82,9 @@ pub struct Judgement {
     pub sum: f64,
     /// 0 to 100.
     pub confidence: u8,
+    /// How likely it is the account's owner, by the outcomes of this journey, where it is calibrated and this is a session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibrated: Option<Likely>,
     /// Percent.
     pub coverage: u8,
     /// The first family with a source at fault, and how.
@@ -97,6 +104,17 @@ pub struct Judgement {
     /// What would come out if all that is in shadow were enforced, where that is something else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow: Option<&'static str>,
+}
+
+/// A probability, and what it rests on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Likely {
+    /// 0 to 1, in thousandths.
+    pub probability: f64,
+    /// How many known outcomes.
+    pub outcomes: u32,
+    /// The day of the last of them.
+    pub made: String,
 }
 
 /// One line of the arithmetic.
@@ -176,9 +194,19 @@ pub fn explain(rules: &RuleSet, case: &Case) -> Explanation {
             None => limits(rules, way.journey),
         },
         stop,
+        budget: journey.and_then(|journey| journey.budget.as_ref()).map(budget),
         judgements: judgements(rules, journey, &rehearsal),
         outcome: rehearsal.action(),
     }
+}
+
+/// A budget in words.
+fn budget(budget: &Budget) -> String {
+    let percent = |share: Share| f64::from(share.0) / 100.0;
+    let attempts =
+        budget.attempts.map_or_else(String::new, |share| format!(", {} % of their attempts", percent(share)));
+    let (held, range) = (percent(budget.challenged), budget.range);
+    format!("{held} % of customers long known{attempts}; lines may float {range} below what is written")
 }
 
 /// The limits that a request on this journey meets, in words.
@@ -246,6 +274,13 @@ fn judgement(
         customer: to_the_customer(if goes_on && verdict.action == "read_only" { "allow" } else { verdict.action }),
         sum: points(scored.sum()),
         confidence: scored.confidence().score(),
+        calibrated: journey.and_then(|journey| journey.calibration.as_ref()).filter(|_| *stage == Stage::Session).map(
+            |calibration| Likely {
+                probability: (calibration.probability(scored.sum()) * 1000.0).round() / 1000.0,
+                outcomes: calibration.outcomes,
+                made: calibration.made.to_string(),
+            },
+        ),
         coverage: scored.coverage().percent(),
         fault: scored.fault().map(|(family, why)| (family.word(), why.word())),
         ladder: ladder.map(|ladder| ladder.rungs().iter().enumerate().map(step).collect()).unwrap_or_default(),

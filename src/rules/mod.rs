@@ -5,6 +5,7 @@
 
 pub mod breach;
 pub mod budgets;
+pub mod calibration;
 pub mod cases;
 pub mod client;
 pub mod clients;

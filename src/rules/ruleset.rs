@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 
 use super::breach::Breach;
 use super::budgets::Budget;
+use super::calibration::Calibration;
 use super::clients::Clients;
 use super::condition::{Condition, Screen};
 use super::facts::Facts;
@@ -429,6 +430,8 @@ pub struct Journey {
     pub step_up_status: StepUpStatus,
     /// What its lines may cost customers who have long been known; its lines do not float without it.
     pub budget: Option<Budget>,
+    /// What its score has meant, for operators; no decision leans on it.
+    pub calibration: Option<Calibration>,
     /// What its ladders would be if every rung in shadow were enforced; none when no rung is in shadow.
     pub in_shadow: Option<InShadow>,
     /// Words of its own for customers.

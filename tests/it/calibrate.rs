@@ -230,6 +230,68 @@ fn the_report_is_one_document_for_machines_and_one_page_for_people() {
     assert_eq!(text.out, again.out);
 }
 
+#[tokio::test]
+async fn the_constants_come_back_into_the_law_and_every_decision_is_explained_with_them() {
+    let terminal = Terminal::new();
+    terminal.write("outcomes.jsonl", &made());
+    let said = terminal.run(&["calibrate", "--from", "outcomes.jsonl", "--write", "calibration.toml"]);
+    assert!(
+        said.code == Some(0) && said.out.contains("The constants of 3 journeys are in calibration.toml."),
+        "{said:?}"
+    );
+    let tables = std::fs::read_to_string(terminal.path("calibration.toml")).unwrap();
+    golden("calibration_toml", &tables);
+    assert!(tables.contains("# By the outcomes of checkout, email_change together."), "{tables}");
+    let again = terminal.run(&["calibrate", "--from", "outcomes.jsonl"]);
+    assert!(again.out.contains("weir calibrate --write rules/calibration.toml"), "{}", again.out);
+
+    // A journey that these rules do not have would be a mistake, so theirs has its name.
+    let journeys = format!(
+        "{JOURNEYS}\n[journeys.email_change]\nroutes = [\"POST /email\"]\nladder = [{{ at = 0, do = \"allow\" }}]\n"
+    );
+    let rig = Rig::start(&journeys, Upstream::shop(), &[("calibration.toml", &tables)], |_| {});
+    let mut ada = rig.client(Protocol::H1);
+    assert_eq!(ada.post("/login", "email=ada&password=right").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(ada.post("/verify", "code=right").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(ada.post("/checkout", "").await.status, StatusCode::OK);
+    let rules = rig.rules();
+    let rules = rules.to_str().unwrap();
+    let asked = ["explain", "POST", "/checkout", "--rules", rules];
+    let explained = terminal.run(&asked);
+    assert!(explained.out.contains("calibrated: the account's owner in "), "{explained:?}");
+    let lines = rig.stop();
+    let line = |journey: &str| lines.iter().find(|line| line["journey"] == journey).unwrap();
+    let evidence = |because: &Value| {
+        let points = |said: &Value| said.as_str().unwrap().split(' ').nth(1).unwrap().parse::<f64>().unwrap();
+        because.as_array().unwrap().iter().map(points).sum::<f64>()
+    };
+    let number = |table: &str, name: &str| {
+        let of = tables.split(&format!("[calibration.{table}]")).nth(1).unwrap();
+        let row = of.lines().find(|row| row.starts_with(name)).unwrap();
+        row.split(" = ").nth(1).unwrap().parse::<f64>().unwrap()
+    };
+    for (journey, because, probability) in
+        [("login", "session_because", "session_probability"), ("checkout", "because", "probability")]
+    {
+        let points = number(journey, "offset") + number(journey, "slope") * evidence(&line(journey)[because]);
+        let right = 1.0 / (1.0 + 10.0_f64.powf(-points / 10.0));
+        let said = line(journey)[probability].as_f64().unwrap();
+        assert!((said - right).abs() <= 0.0006, "{journey}: {said}, and it should be {right}");
+    }
+    assert_eq!(line("login")["probability"], Value::Null, "an attempt is not what was calibrated");
+}
+
+#[test]
+fn outcomes_that_bear_no_constants_are_not_written() {
+    let terminal = Terminal::new();
+    let few: String = made().lines().take(30).map(|line| format!("{line}\n")).collect();
+    terminal.write("few.jsonl", &few);
+    terminal.write("rules.toml", "as it was\n");
+    let said = terminal.run(&["calibrate", "--from", "few.jsonl", "--write", "rules.toml"]);
+    assert!(said.code == Some(1) && said.err.contains("bear no constants"), "{said:?}");
+    assert_eq!(std::fs::read_to_string(terminal.path("rules.toml")).unwrap(), "as it was\n");
+}
+
 #[test]
 fn what_cannot_be_calibrated_says_why() {
     let terminal = Terminal::new();

@@ -5,10 +5,10 @@
 
 use serde::Serialize;
 
+use crate::rules::calibration::{self, SLOPES};
+
 /// Fewer labelled outcomes than this say nothing.
-pub const ENOUGH: usize = 200;
-/// The slopes that are believed.
-pub const SLOPES: (f64, f64) = (0.3, 2.0);
+pub const ENOUGH: usize = calibration::ENOUGH as usize;
 /// One deciban in natural units.
 const DECIBAN: f64 = std::f64::consts::LN_10 / 10.0;
 /// More steps than Newton's method takes where there is an answer.
@@ -64,7 +64,7 @@ impl Fit {
 
     /// How likely it is the account's owner, with this much evidence.
     pub fn probability(&self, evidence: f64) -> f64 {
-        1.0 / (1.0 + (-DECIBAN * (self.a + self.b * evidence)).exp())
+        calibration::probability(self.a, self.b, evidence)
     }
 
     /// The constants of these outcomes.

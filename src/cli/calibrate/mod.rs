@@ -1,7 +1,8 @@
 //! `weir calibrate`: what the kept outcomes say of the score. Constants for each journey, how good the probabilities are, lines by
 //! budget, and who pays for them.
 //!
-//! It only reads. It must never change a line by itself: people do, when they have seen who would be challenged.
+//! It only reads, and writes the constants as a rule table where it is told to. It must never change a line by itself: people do,
+//! when they have seen who would be challenged.
 
 mod budget;
 mod fit;
@@ -12,6 +13,7 @@ mod measure;
 mod picture;
 mod report;
 mod text;
+mod written;
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -35,6 +37,7 @@ use crate::outcomes::files;
 #[command(after_help = "Examples:
   weir calibrate                                     # the outcomes kept in the data directory
   weir calibrate --html report.html                  # the same with pictures, as one file
+  weir calibrate --write rules/calibration.toml      # so that decisions are explained with a probability
   weir calibrate --budget 1% --budget reset=0.5%
   weir eval stream.jsonl.gz --scores scores.tsv --outcomes outcomes.jsonl
   weir calibrate --from outcomes.jsonl --skip 30d --json | jq '.parts[].calibration'
@@ -70,6 +73,9 @@ pub struct CalibrateArguments {
     /// Write the report with pictures to this file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Write the constants to this file as rule tables, [calibration.JOURNEY]: one of the rules directory
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -114,9 +120,29 @@ pub fn calibrate(arguments: &CalibrateArguments) -> anyhow::Result<ExitCode> {
     if let Some(path) = &arguments.html {
         std::fs::write(path, html::page(&report)).with_context(|| path.display().to_string())?;
     }
+    let latest = labelled.iter().map(|labelled| labelled.decision.at).max().unwrap_or(0);
+    let (tables, journeys) = written::tables(&report, &day(latest));
+    if let Some(path) = &arguments.write {
+        if journeys == 0 {
+            bail!(
+                "the outcomes bear no constants for any journey, so {} is not written; weir calibrate says why",
+                path.display()
+            );
+        }
+        written::put(path, &tables).with_context(|| path.display().to_string())?;
+    }
     match arguments.json {
         true => say_line(&format!("{:#}", rounded(serde_json::to_value(&report)?)))?,
-        false => say(&text::text(&report))?,
+        false => {
+            say(&text::text(&report))?;
+            match &arguments.write {
+                Some(path) => say_line(&format!("\nThe constants of {journeys} journeys are in {}.", path.display()))?,
+                None if journeys > 0 => {
+                    say_line("\nweir calibrate --write rules/calibration.toml puts these constants into the rules.")?
+                }
+                None => {}
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -132,6 +158,13 @@ fn rounded(value: Value) -> Value {
         Value::Object(fields) => fields.into_iter().map(|(name, field)| (name, rounded(field))).collect(),
         other => other,
     }
+}
+
+/// The day of a second since the epoch, in UTC.
+fn day(second: u64) -> String {
+    let at =
+        i64::try_from(second).ok().and_then(|second| jiff::Timestamp::from_second(second).ok()).unwrap_or_default();
+    at.to_string().chars().take(10).collect()
 }
 
 /// The files to read.

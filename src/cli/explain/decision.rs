@@ -33,12 +33,25 @@ pub fn words(line: &Value) -> String {
     row("class", "class");
     row("channel", "channel");
     row("playbooks", "playbooks");
-    judged(&mut out, line, ["confidence", "coverage", "because", "rung", "line", "line_written"], "Judged");
+    judged(
+        &mut out,
+        line,
+        ["confidence", "coverage", "because", "rung", "line", "line_written", "probability"],
+        "Judged",
+    );
     if let Some(action) = short(&line["session_action"]) {
         judged(
             &mut out,
             line,
-            ["session_confidence", "session_coverage", "session_because", "", "session_line", "session_line_written"],
+            [
+                "session_confidence",
+                "session_coverage",
+                "session_because",
+                "",
+                "session_line",
+                "session_line_written",
+                "session_probability",
+            ],
             "The session that it opened",
         );
         let _ = writeln!(out, "  so: {action}");
@@ -68,7 +81,12 @@ pub fn words(line: &Value) -> String {
     out
 }
 
-fn judged(out: &mut String, line: &Value, [confidence, coverage, because, rung, now, written]: [&str; 6], what: &str) {
+fn judged(
+    out: &mut String,
+    line: &Value,
+    [confidence, coverage, because, rung, now, written, probability]: [&str; 7],
+    what: &str,
+) {
     let Some(score) = short(&line[confidence]) else { return };
     let _ = writeln!(out, "\n{what}\n");
     for said in line[because].as_array().into_iter().flatten().take(32).filter_map(Value::as_str) {
@@ -79,6 +97,10 @@ fn judged(out: &mut String, line: &Value, [confidence, coverage, because, rung, 
     }
     let coverage = short(&line[coverage]).map_or(String::new(), |coverage| format!(", coverage {coverage} %"));
     let _ = writeln!(out, "  ------\n          50 and these, kept between 0 and 100: confidence {score}{coverage}");
+    if let Some(probability) = line[probability].as_f64() {
+        let _ =
+            writeln!(out, "          calibrated: the account's owner in {:.1} % of such cases", probability * 100.0);
+    }
     if let Some(rung) = line[rung].as_u64() {
         let _ = writeln!(out, "          rung {} of the ladder, from the top", rung.saturating_add(1));
     }

@@ -80,6 +80,9 @@ fn way(out: &mut String, explained: &Explanation) {
     for limit in &explained.limits {
         row("limit", limit.clone());
     }
+    if let Some(budget) = &explained.budget {
+        row("budget", budget.clone());
+    }
 }
 
 fn judged(out: &mut String, judgement: &Judgement) {
@@ -105,6 +108,14 @@ fn judged(out: &mut String, judgement: &Judgement) {
         judgement.confidence,
         judgement.coverage
     );
+    if let Some(likely) = &judgement.calibrated {
+        let percent = likely.probability * 100.0;
+        let (outcomes, made) = (likely.outcomes, &likely.made);
+        let _ = writeln!(
+            out,
+            "          calibrated: the account's owner in {percent:.1} % of such cases ({outcomes} outcomes until {made})"
+        );
+    }
     if let Some((family, why)) = judgement.fault {
         let _ = writeln!(out, "          a source of the family {family} is {why}");
     }

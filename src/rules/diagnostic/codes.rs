@@ -128,6 +128,9 @@ codes! {
 
     BUDGET_TIME "W0230" Error "A budget looks back for too short or too long a time."
     BUDGET_MOVES_NOTHING "W0231" Error "A budget is written where no line can float."
+    CALIBRATION_SLOPE "W0232" Error "A calibration says of points what cannot be believed."
+    CALIBRATION_OUTCOMES "W0233" Error "A calibration rests on too few outcomes."
+    CALIBRATION_DAY "W0234" Error "The day of a calibration cannot be read."
 }
 
 #[cfg(test)]

@@ -86,6 +86,7 @@ impl Lower<'_> {
             min_coverage: file.min_coverage.given().and_then(|percent| u8::try_from(percent.value).ok())?,
             step_up_status: status?,
             budget: budget?,
+            calibration: None,
             words,
         })
     }

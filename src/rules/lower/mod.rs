@@ -6,6 +6,7 @@
 mod actions;
 mod breach;
 mod budgets;
+mod calibration;
 mod cases;
 mod channels;
 mod clients;
@@ -119,7 +120,8 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     lower.means = lower.means_of(step_up.as_ref(), &identity);
     let help = lower.all_help();
     let sites = lower.sites(all(files, |file| &file.site));
-    let journeys = lower.journeys(&journey_files);
+    let mut journeys = lower.journeys(&journey_files);
+    lower.calibrations(&named(files, |file| file.calibration.given()), journeys.as_mut());
     let playbooks = lower.playbooks(&tables.playbooks, journeys.as_deref());
     lower.claimed_channels(&clients, &tables.playbooks, playbooks.as_deref());
     let upstreams = lower.upstreams(&upstream_files);

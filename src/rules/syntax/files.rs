@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use super::breach::BreachFile;
 use super::budgets::BudgetFile;
+use super::calibration::CalibrationFile;
 use super::clients::{ChannelsFile, KeyFile, ProofFile};
 use super::feeds::Feed;
 use super::forms::{Later, Many, Named, Whole};
@@ -74,6 +75,8 @@ table! {
         guards: GuardsFile = optional;
         /// How much signals weigh, by name.
         signals: Named<SignalFile> = optional;
+        /// What a score has meant on a journey, by its name.
+        calibration: Named<CalibrationFile> = optional;
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub(crate) mod breach;
 pub(crate) mod budgets;
+pub(crate) mod calibration;
 pub(crate) mod clients;
 pub(crate) mod feeds;
 pub(crate) mod files;
