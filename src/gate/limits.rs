@@ -40,7 +40,10 @@ pub fn charge(gate: &Gate, context: &Context<'_>, head: &request::Parts, record:
     let mut held: Option<(Moment, u16)> = None;
     for &at in limits.of(context.journey) {
         let (Some(limit), Some(limiter)) = (limits.all().get(usize::from(at)), prepared.limiter(at)) else { continue };
-        let key = limiter.salt ^ who(gate, context, head, &limit.key);
+        if !limit.younger_than.is_none_or(|age| is_younger(gate, context, age)) {
+            continue;
+        }
+        let key = limiter.salt ^ who(gate, context, head, limit);
         match limiter.limiter.charge(key, context.now) {
             Ok(()) => charged.0.push((at, key)),
             Err(_) if limit.shadow => {
@@ -104,12 +107,22 @@ fn spread(limit: &Limit, key: u64) -> Duration {
     Duration::from_millis(most.saturating_mul(share) / 1024)
 }
 
-/// Whose request this is, for this key. Where a request does not have it, its client stands in: leaving it out buys nothing.
-fn who(gate: &Gate, context: &Context<'_>, head: &request::Parts, key: &Key) -> u64 {
-    let found = match key {
+/// Whether the request is for an account that has been known for less than this. One that was never seen is as young as can be; a
+/// request for no account is not for a young one.
+fn is_younger(gate: &Gate, context: &Context<'_>, than: Duration) -> bool {
+    let Some(account) = context.account.known() else { return false };
+    let history = gate.shared.memory.accounts.read(account.bits());
+    history.is_none_or(|history| history.past(context.now).age < than)
+}
+
+/// Whose request this is, for this limit. Where a request does not have it, its client stands in: leaving it out buys nothing.
+fn who(gate: &Gate, context: &Context<'_>, head: &request::Parts, limit: &Limit) -> u64 {
+    let found = match &limit.key {
         Key::Account => context.account.known().map(|account| account_or_own_device(gate, context, account)),
         Key::Client => None,
         Key::Device => return device(gate, context).unwrap_or(context.network.bits()),
+        // New accounts are counted together: a cookie that one of them has kept for a day makes it no customer.
+        Key::Network if limit.younger_than.is_some() => return context.network.bits(),
         // A network is shared: whoever uses up its allowance by guessing does not lock out those on devices of their own.
         Key::Network => return own_device(gate, context).unwrap_or(context.network.bits()),
         Key::Header(name) => {

@@ -215,8 +215,9 @@ fn limits(rules: &RuleSet, journey: Option<JourneyId>) -> Vec<String> {
     met.map(|limit| {
         let shadow = if limit.shadow { ", in shadow" } else { "" };
         let counts = if limit.counts.is_some() { ", by the answer" } else { "" };
+        let young = limit.younger_than.map_or_else(String::new, |age| format!(", accounts younger than {}", span(age)));
         let (rate, key) = (limit.rate, limit.key.word());
-        format!("{} ({} in {} for each {key}{counts}{shadow})", limit.name, rate.count, span(rate.per))
+        format!("{} ({} in {} for each {key}{young}{counts}{shadow})", limit.name, rate.count, span(rate.per))
     })
     .collect()
 }

@@ -18,6 +18,9 @@ pub struct Limit {
     pub name: Arc<str>,
     /// Whose requests are counted together.
     pub key: Key,
+    /// Only requests for accounts that have been known for less than this are counted and held; those of every account, and of none,
+    /// when absent.
+    pub younger_than: Option<Duration>,
     /// How often.
     pub rate: Rate,
     /// How many at once after a rest.

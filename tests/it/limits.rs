@@ -392,3 +392,46 @@ rate = "1/h"
     let page = client.send("GET", "/orders", &[("sec-fetch-mode", "navigate")], "").await;
     assert!(told(&page) > 3000 && page.header("content-type").starts_with("text/html"));
 }
+
+/// New accounts together, whatever their devices, and nobody else.
+const FRESH: &str = r#"
+[limits.fresh]
+journeys = ["orders"]
+key = "network"
+accounts_younger_than = "7d"
+rate = "5/d"
+"#;
+
+#[tokio::test]
+async fn new_accounts_of_one_network_are_counted_together_and_customers_beside_them_are_not() {
+    let rig = rig(FRESH);
+    let mut regular = rig.client(Protocol::H2);
+    assert_eq!(regular.post("/login", "email=ada&password=right").await.status, StatusCode::SEE_OTHER);
+    rig.advance(Duration::from_secs(8 * 86_400));
+    assert_eq!(regular.post("/login", "email=ada&password=right").await.status, StatusCode::SEE_OTHER);
+    let mut buyers = Vec::new();
+    for number in 0..7 {
+        let mut buyer = rig.client(Protocol::H2);
+        let made = buyer.post("/login", &format!("email=new{number}&password=right")).await;
+        assert_eq!(made.status, StatusCode::SEE_OTHER);
+        buyers.push(buyer);
+    }
+    // Two days later each has kept its cookie, and a device of its own: they are counted together all the same.
+    rig.advance(Duration::from_secs(2 * 86_400));
+    let mut statuses = Vec::new();
+    for buyer in &mut buyers {
+        statuses.push(looks(buyer, "/orders", &[]).await);
+    }
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 429, 429]);
+    for _ in 0..10 {
+        assert_eq!(looks(&mut regular, "/orders", &[]).await, 200, "who has long been known is not counted");
+    }
+    assert_eq!(looks(&mut rig.client(Protocol::H2), "/orders", &[]).await, 200, "and a guest is no new account");
+    // Once they have been known for long enough it does not concern them.
+    rig.advance(Duration::from_secs(6 * 86_400));
+    for buyer in buyers.iter_mut().chain([&mut regular]) {
+        for _ in 0..2 {
+            assert_eq!(looks(buyer, "/orders", &[]).await, 200);
+        }
+    }
+}

@@ -249,7 +249,15 @@ fn filled(memory: &Memory) -> Account {
     let rate = Rate { count: std::num::NonZeroU32::MIN, per: Duration::from_secs(60) };
     let keys = [Key::Account, Key::Client, Key::Device, Key::Network, Key::Header(HeaderName::from_static("x-key"))];
     for (key, shadow) in keys.into_iter().map(|key| (key, false)).chain([(Key::Account, true)]) {
-        let limit = Limit { name: "x".into(), key, rate, burst: std::num::NonZeroU32::MIN, counts: None, shadow };
+        let limit = Limit {
+            name: "x".into(),
+            key,
+            younger_than: None,
+            rate,
+            burst: std::num::NonZeroU32::MIN,
+            counts: None,
+            shadow,
+        };
         let limiter = Limiter::new(&limit, &memory.allowances);
         limiter.charge(account_on(account, None), NOON).unwrap();
     }

@@ -186,6 +186,7 @@ mod tests {
             rate,
             burst: NonZeroU32::MIN,
             counts: None,
+            younger_than: None,
             shadow,
         };
         let keys = [Key::Account, Key::Client, Key::Device, Key::Network, Key::Header(http::header::USER_AGENT)];

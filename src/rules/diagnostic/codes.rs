@@ -131,6 +131,7 @@ codes! {
     CALIBRATION_SLOPE "W0232" Error "A calibration says of points what cannot be believed."
     CALIBRATION_OUTCOMES "W0233" Error "A calibration rests on too few outcomes."
     CALIBRATION_DAY "W0234" Error "The day of a calibration cannot be read."
+    LIMIT_AGE "W0235" Error "A limit is for accounts of an age that is of no use."
 }
 
 #[cfg(test)]

@@ -19,6 +19,10 @@ const MOST: usize = 256;
 /// The longest time in which what was used may come back. Beyond it a told time means nothing to anybody.
 const REST: Duration = Duration::from_secs(31 * 86_400);
 
+/// Accounts that are younger have hardly been seen; older ones are not new.
+const YOUNGEST: Duration = Duration::from_secs(3600);
+const OLDEST: Duration = Duration::from_secs(90 * 86_400);
+
 impl Lower<'_> {
     /// Every limit that could be made.
     pub(super) fn limits(
@@ -35,8 +39,9 @@ impl Lower<'_> {
         for (name, file) in files {
             let Some(file) = file else { continue };
             let Some(on) = self.put_on(file) else { continue };
-            if let Some(LimitKeyWord::Account) = file.key.given().map(|key| key.value) {
-                self.knows_accounts(name, &on, journey_files, identity);
+            let by_account = file.key.given().is_some_and(|key| key.value == LimitKeyWord::Account);
+            if by_account || !file.accounts_younger_than.is_absent() {
+                self.knows_accounts((name, by_account), &on, journey_files, identity);
             }
             if let Some(limit) = self.limit(name, file) {
                 all.push((limit, on));
@@ -63,7 +68,7 @@ impl Lower<'_> {
     /// Somewhere the account must be known: in the body of a sign-in, or in a session.
     fn knows_accounts(
         &mut self,
-        name: &Said<Box<str>>,
+        (name, by_account): (&Said<Box<str>>, bool),
         on: &[JourneyId],
         journeys: &[Entry<'_, JourneyFile>],
         identity: &Identity,
@@ -73,15 +78,13 @@ impl Lower<'_> {
         }
         let tells = |file: Option<&JourneyFile>| file.is_none_or(|file| !file.account.is_absent());
         let silent = on.iter().filter_map(|on| journeys.get(on.index())).find(|(_, file)| !tells(*file));
+        let counts = if by_account { "counts by account" } else { "looks at the age of accounts" };
         let said = match (silent, on.is_empty()) {
             (Some((journey, _)), _) => {
-                format!(
-                    "limit `{}` counts by account, and journey `{}` does not say whose it is",
-                    name.value, journey.value
-                )
+                format!("limit `{}` {counts}, and journey `{}` does not say whose it is", name.value, journey.value)
             }
             (None, true) => {
-                format!("limit `{}` counts by account on every request, and nothing says whose they are", name.value)
+                format!("limit `{}` {counts} on every request, and nothing says whose they are", name.value)
             }
             (None, false) => return,
         };
@@ -102,6 +105,7 @@ impl Lower<'_> {
         let limit = Limit {
             name: (*name.value).into(),
             key: key?,
+            younger_than: self.younger_than(name, file)?,
             rate: rate?.value,
             burst: burst?,
             counts: match &file.counts {
@@ -120,6 +124,20 @@ impl Lower<'_> {
             return None;
         }
         Some(limit)
+    }
+
+    /// The age below which accounts are counted; the inner `None` for all, the outer when something was reported.
+    fn younger_than(&mut self, name: &str, file: &LimitFile) -> Option<Option<Duration>> {
+        let said = match &file.accounts_younger_than {
+            Field::Absent => return Some(None),
+            Field::Broken => return None,
+            Field::Given(said) => said,
+        };
+        if said.value < YOUNGEST || said.value > OLDEST {
+            let problem = Diagnostic::of(&codes::LIMIT_AGE, format!("limit `{name}` is for accounts of no useful age"));
+            self.error(problem.at(said.span, "too young or too old").help("choose between \"1h\" and \"90d\""));
+        }
+        Some(Some(said.value))
     }
 
     fn limit_key(&mut self, name: &Said<Box<str>>, file: &LimitFile) -> Option<Key> {

@@ -20,6 +20,8 @@ table! {
         key: Said<LimitKeyWord> = required;
         /// The header, for `key = "header"`.
         header: Said<HeaderKey> = optional;
+        /// Only requests for accounts that have been known for less than this count and are held; known to Weir, so import their history first. With `key = "network"` they are counted together whatever their devices: who tests cards on accounts made for it does not become a customer by keeping a cookie.
+        accounts_younger_than: Said<Duration> = optional;
         /// How often.
         rate: Said<Rate> = required;
         /// How many at once after a rest; the number of the rate when absent.
