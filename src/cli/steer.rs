@@ -156,7 +156,10 @@ fn table(document: &Value) -> String {
             row("FROZEN", format!("signals of {} since {since}{shift}", text(&guard["group"])));
         }
     }
-    for line in rooms["lines"].as_array().into_iter().flatten() {
+    // Where nobody can be counted yet, all lines are as they are written.
+    for line in
+        rooms["lines"].as_array().into_iter().flatten().filter(|line| line["floats"] != 0 || line["held"].is_number())
+    {
         row(if line["at_the_end"] == true { "LINES" } else { "lines" }, lines(line));
     }
     for list in rooms["breach"].as_array().into_iter().flatten() {

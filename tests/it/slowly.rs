@@ -17,7 +17,7 @@ ladder = [{ at = 0, do = "allow" }]
 routes = ["GET /account/balance"]
 ladder = [{ at = 0, do = "allow" }]
 [journeys.pay]
-routes = ["POST /pay"]
+routes = ["GET /pay"]
 ladder = [{ at = 60, do = "allow" }, { at = 0, do = "handoff", to = "main" }]
 when_unknown = "step_up"
 "#;
@@ -48,7 +48,7 @@ async fn a_session_that_another_program_had_rises_by_ten_points_an_hour_and_a_pr
     let before = confidence(&rig, &mut owner, CHROME).await;
     // Whoever has the cookie now is held, and what that says of the session stays all the same.
     let mut thief = owner.clone();
-    assert_eq!(send(&mut thief, FIREFOX, "POST", "/pay", "").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(send(&mut thief, FIREFOX, "GET", "/pay", "").await.status, StatusCode::FORBIDDEN);
     let fallen = confidence(&rig, &mut thief, FIREFOX).await;
     assert!(fallen + 10 <= before, "{before} {fallen}");
     // Back with the first program: the score that its signals give is held down, by a line that says so.
@@ -66,9 +66,10 @@ async fn a_session_that_another_program_had_rises_by_ten_points_an_hour_and_a_pr
     assert!(confidence(&rig, &mut owner, CHROME).await >= before, "a proof lifts it");
 
     let lines = rig.stop();
-    let held = lines.iter().filter(|line| line["because"].to_string().contains("session_ceiling -")).count();
+    let looks = || lines.iter().filter(|line| line["journey"] == "balance");
+    let held = looks().filter(|line| line["because"].to_string().contains("session_ceiling -")).count();
     assert_eq!(held, 4);
-    for line in lines.iter().filter(|line| line["journey"] == "balance") {
+    for line in looks() {
         let points = line["because"]
             .as_array()
             .unwrap()

@@ -37,7 +37,7 @@ use crate::outcomes::files;
 #[command(after_help = "Examples:
   weir calibrate                                     # the outcomes kept in the data directory
   weir calibrate --html report.html                  # the same with pictures, as one file
-  weir calibrate --write rules/calibration.toml      # so that decisions are explained with a probability
+  weir calibrate --write rules/calibration.toml      # the constants, as rules
   weir calibrate --budget 1% --budget reset=0.5%
   weir eval stream.jsonl.gz --scores scores.tsv --outcomes outcomes.jsonl
   weir calibrate --from outcomes.jsonl --skip 30d --json | jq '.parts[].calibration'
