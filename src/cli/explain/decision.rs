@@ -147,3 +147,29 @@ fn shortened(text: &str) -> String {
     }
     printable(&cut)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_line_that_has_floated_a_probability_and_a_session_that_rises_slowly_are_said() {
+        let said = words(&json!({
+            "id": "4f1c09ab77e2", "method": "POST", "route": "POST /login", "action": "allow", "status": 303,
+            "confidence": 61, "coverage": 90, "because": ["prior +6"], "rung": 0,
+            "session_action": "allow", "session_confidence": 54, "session_coverage": 90,
+            "session_because": ["prior +6", "session_ceiling -4.1"],
+            "session_line": 53, "session_line_written": 55, "session_probability": 0.973,
+        }));
+        assert_eq!(said.matches("(written ").count(), 1, "{said}");
+        for row in [
+            "line 53 (written 55, floats -2)",
+            "calibrated: the account's owner in 97.3 % of such cases",
+            "session_ceiling     The session changed",
+        ] {
+            assert!(said.contains(row), "{row}: {said}");
+        }
+    }
+}
