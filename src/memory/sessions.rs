@@ -150,7 +150,7 @@ impl SessionFacts {
     pub fn begun(&self, visit: &Visit, now: Moment) -> Begun {
         let moved = |from: u16, to: u16| (from != 0 && to != 0 && from != to).then_some(Move { from, to });
         let other = |was: u16, is: u16| was != 0 && is != 0 && was != is;
-let moved = Moved { software: moved(self.software, software(visit)), stack: moved(self.stack, stack(visit)) };
+        let moved = Moved { software: moved(self.software, software(visit)), stack: moved(self.stack, stack(visit)) };
         let gap = (self.gap != NO_GAP).then(|| unpacked(self.gap));
         Begun {
             moved,
