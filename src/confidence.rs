@@ -16,6 +16,7 @@ pub enum Reading<T> {
 
 impl<T> Reading<T> {
     /// The value, if it is known.
+    #[inline]
     pub fn known(self) -> Option<T> {
         match self {
             Self::Known(value) => Some(value),
@@ -24,6 +25,7 @@ impl<T> Reading<T> {
     }
 
     /// The value by reference, keeping the reason when there is none.
+    #[inline]
     pub const fn as_ref(&self) -> Reading<&T> {
         match self {
             Self::Known(value) => Reading::Known(value),
@@ -32,6 +34,7 @@ impl<T> Reading<T> {
     }
 
     /// Another reading made from the value, keeping the reason when there is none.
+    #[inline]
     pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Reading<U> {
         match self {
             Self::Known(value) => Reading::Known(make(value)),
@@ -74,6 +77,7 @@ impl Why {
     }
 
     /// Whether this is a fault of a source of ours, which `when_unknown` answers. A missing cookie is not.
+    #[inline]
     pub const fn is_fault(self) -> bool {
         match self {
             Self::Stale | Self::Down | Self::Distrusted => true,
@@ -96,11 +100,13 @@ impl Points {
     }
 
     /// Tenths of a point.
+    #[inline]
     pub const fn tenths(tenths: i32) -> Self {
         Self(tenths)
     }
 
     /// This many tenths of a point.
+    #[inline]
     pub const fn as_tenths(self) -> i32 {
         self.0
     }
@@ -112,6 +118,7 @@ impl Points {
     }
 
     /// Kept between a floor and a cap.
+    #[inline]
     pub fn clip(self, floor: Self, cap: Self) -> Self {
         Self(self.0.clamp(floor.0, cap.0))
     }
@@ -119,6 +126,7 @@ impl Points {
 
 impl std::ops::Add for Points {
     type Output = Self;
+    #[inline]
     fn add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }

@@ -276,7 +276,7 @@ fn weigh<'h>(question: &Question<'_>, trial: bool, heard: Option<&'h mut Heard>)
     if !std::ptr::eq(readings, question.readings) {
         others.undoubted = Some(score(question.readings, weights, stage, now).confidence());
     }
-    let toll = Toll::of(question.readings, &believed, stage);
+    let toll = if trial { None } else { Toll::of(question.readings, &believed, stage) };
     let scored = if frozen.is_empty() {
         believed
     } else {

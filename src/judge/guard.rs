@@ -46,14 +46,7 @@ impl Toll {
             let (floor, cap) = group.limits(stage == Stage::Session);
             sum.clip(floor, cap).as_tenths()
         };
-        let read = network::Read {
-            network: readings.network,
-            country: readings.country,
-            listed: readings.listed,
-            past: readings.past,
-            season: readings.season,
-        };
-        let said = network::weigh(&read, false, stage);
+        let said = network::weigh(&readings.of_network(), false, stage);
         tenths[Group::Network as usize] =
             clipped(Group::Network, said.iter().flatten().map(|(_, points)| *points).sum());
         let after = |says| if stage == Stage::Session { says } else { None };

@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::signals::device::Standing;
 use super::signals::{
-    PRIOR, Readings, Says, authentication, client, device, exposure, journey, network, pressure, session,
+    PRIOR, Readings, Says, Tally, authentication, client, device, exposure, journey, network, pressure, session,
 };
 use super::stage::Stage;
 use crate::clock::Moment;
@@ -126,6 +126,7 @@ impl Scored {
         })
     }
 
+    #[inline]
     fn add(&mut self, source: Source, points: Points, unknown: Option<Why>) {
         if let Some(line) = self.lines.get_mut(self.used) {
             *line = Evidence { source, points, unknown };
@@ -135,10 +136,11 @@ impl Scored {
     }
 }
 
-fn why<T>(reading: Reading<T>) -> Option<Why> {
+#[inline]
+fn why<T>(reading: &Reading<T>) -> Option<Why> {
     match reading {
         Reading::Known(_) => None,
-        Reading::Unknown(why) => Some(why),
+        Reading::Unknown(why) => Some(*why),
     }
 }
 
@@ -169,68 +171,56 @@ pub fn score_without(readings: &Readings, weights: &Weights, stage: Stage, now: 
     let after = |says: Says| if attempt { None } else { says };
 
     scored.add(Source::Prior, PRIOR, None);
-    for group in Group::ALL {
-        let mut lines = Lines { scored: &mut scored, weights, frozen: frozen.contain(group), sum: Points::ZERO };
-        match group {
-            Group::Device => {
-                let [standing, second, change] = device::weigh(&own, stage);
-                lines.add(standing, why(r.device));
-                lines.add(second, None);
-                lines.add(change, why(r.changed));
-            }
-            Group::Client => lines.add(client::weigh(r.guise, trusted), why(r.guise)),
-            Group::Network => {
-                let read = network::Read {
-                    network: r.network,
-                    country: r.country,
-                    listed: r.listed,
-                    past: r.past,
-                    season: r.season,
-                };
-                let [place, country, listed] = network::weigh(&read, trusted, stage);
-                lines.add(place, why(r.network));
-                lines.add(country, why(r.country));
-                lines.add(listed, why(r.listed));
-            }
-            Group::Pressure => {
-                lines.add(
-                    eased(pressure::weigh_account_failures(r.account_failures, r.network, trusted, stage)),
-                    why(r.account_failures),
-                );
-                lines.add(eased(pressure::weigh_device_failures(r.device_failures, trusted)), why(r.device_failures));
-                lines.add(eased(pressure::weigh_guessing(r.guessing, trusted)), why(r.guessing));
-                lines.add(eased(pressure::weigh_attack(r.attack, trusted)), why(r.attack));
-            }
-            Group::Journey => {
-                lines.add(eased(journey::weigh_pace(Signal::NoPage, r.page)), why(r.page));
-                lines.add(journey::weigh_pace(Signal::Hurried, r.pace), why(r.pace));
-                let change = journey::weigh_shortly_before(Signal::AfterChange, r.after_change, trusted);
-                lines.add(after(change), why(r.after_change));
-                let reset = journey::weigh_shortly_before(Signal::AfterReset, r.after_reset, trusted);
-                lines.add(after(reset), why(r.after_reset));
-            }
-            Group::Session if attempt => {}
-            Group::Session => {
-                let device_known = r.device.known().is_some_and(Standing::is_trusted);
-                for says in session::weigh(r.continuity, device_known) {
-                    lines.add(says, why(r.continuity));
-                }
-                lines.add(session::weigh_doubt(r.doubt, trusted), why(r.doubt));
-            }
-            Group::Authentication => {
-                for says in authentication::weigh(session, just_reset, now) {
-                    lines.add(says, why(session));
-                }
-            }
-            Group::Exposure => {
-                lines.add(exposure::weigh(r.exposure, trusted, password_right), why(r.exposure));
-                lines.add(after(exposure::weigh_account(r.account_breached, trusted)), why(r.account_breached));
-                lines.add(after(exposure::weigh_compromise(r.compromised, trusted)), why(r.compromised));
-                lines.add(after(exposure::weigh_risk(r.risk)), why(r.risk));
-            }
-        }
-        lines.close(group, group.limits(password_right));
+    let mut sheet = Sheet { scored: &mut scored, weights, frozen, password_right };
+    sheet.group(Group::Device, |lines| {
+        let [standing, second, change] = device::weigh(&own, stage);
+        lines.add(standing, why(&r.device));
+        lines.add(second, None);
+        lines.add(change, why(&r.changed));
+    });
+    sheet.group(Group::Client, |lines| lines.add(client::weigh(r.guise, trusted), why(&r.guise)));
+    sheet.group(Group::Network, |lines| {
+        let [place, country, listed] = network::weigh(&r.of_network(), trusted, stage);
+        lines.add(place, why(&r.network));
+        lines.add(country, why(&r.country));
+        lines.add(listed, why(&r.listed));
+    });
+    sheet.group(Group::Pressure, |lines| {
+        let on_account = pressure::weigh_account_failures(r.account_failures, r.network, trusted, stage);
+        lines.add(eased(on_account), why(&r.account_failures));
+        lines.add(eased(pressure::weigh_device_failures(r.device_failures, trusted)), why(&r.device_failures));
+        lines.add(eased(pressure::weigh_guessing(r.guessing, trusted)), why(&r.guessing));
+        lines.add(eased(pressure::weigh_attack(r.attack, trusted)), why(&r.attack));
+    });
+    sheet.group(Group::Journey, |lines| {
+        lines.add(eased(journey::weigh_pace(Signal::NoPage, r.page)), why(&r.page));
+        lines.add(journey::weigh_pace(Signal::Hurried, r.pace), why(&r.pace));
+        let change = journey::weigh_shortly_before(Signal::AfterChange, r.after_change, trusted);
+        lines.add(after(change), why(&r.after_change));
+        let reset = journey::weigh_shortly_before(Signal::AfterReset, r.after_reset, trusted);
+        lines.add(after(reset), why(&r.after_reset));
+    });
+    if !attempt {
+        sheet.group(Group::Session, |lines| {
+            let device_known = r.device.known().is_some_and(Standing::is_trusted);
+            let [changed, moved, alternates] = session::weigh(r.continuity, device_known);
+            lines.add(changed, why(&r.continuity));
+            lines.add(moved, why(&r.continuity));
+            lines.add(alternates, why(&r.continuity));
+            lines.add(session::weigh_doubt(r.doubt, trusted), why(&r.doubt));
+        });
     }
+    sheet.group(Group::Authentication, |lines| {
+        for says in authentication::weigh(session, just_reset, now) {
+            lines.add(says, why(&session));
+        }
+    });
+    sheet.group(Group::Exposure, |lines| {
+        lines.add(exposure::weigh(r.exposure, trusted, password_right), why(&r.exposure));
+        lines.add(after(exposure::weigh_account(r.account_breached, trusted)), why(&r.account_breached));
+        lines.add(after(exposure::weigh_compromise(r.compromised, trusted)), why(&r.compromised));
+        lines.add(after(exposure::weigh_risk(r.risk)), why(&r.risk));
+    });
     if !attempt {
         keep_below(&mut scored, r.ceiling);
     }
@@ -249,7 +239,31 @@ fn keep_below(scored: &mut Scored, ceiling: Option<Confidence>) {
     }
 }
 
-/// The lines of one group on their way into the score, weighed as the rules say.
+/// Where the groups are written down one after the other, weighed as the rules say.
+struct Sheet<'s> {
+    scored: &'s mut Scored,
+    weights: &'s Weights,
+    frozen: Groups,
+    password_right: bool,
+}
+
+impl Sheet<'_> {
+    /// The lines of one group, and what its limits give back.
+    #[inline]
+    fn group(&mut self, group: Group, write: impl FnOnce(&mut Lines<'_>)) {
+        let frozen = self.frozen.contain(group);
+        let mut lines = Lines { scored: self.scored, weights: self.weights, frozen, sum: Points::ZERO };
+        write(&mut lines);
+        let sum = lines.sum;
+        let (floor, cap) = group.limits(self.password_right);
+        let beyond = sum.clip(floor, cap).as_tenths() - sum.as_tenths();
+        if beyond != 0 {
+            self.scored.add(Source::Limit(group), Points::tenths(beyond), None);
+        }
+    }
+}
+
+/// The lines of one group.
 struct Lines<'s> {
     scored: &'s mut Scored,
     weights: &'s Weights,
@@ -259,6 +273,7 @@ struct Lines<'s> {
 }
 
 impl Lines<'_> {
+    #[inline]
     fn add(&mut self, says: Says, unknown: Option<Why>) {
         let Some((signal, points)) = says else { return };
         if self.weights.percent(signal) == 0 {
@@ -271,46 +286,50 @@ impl Lines<'_> {
         self.scored.add(Source::Signal(signal), points, unknown);
         self.sum = self.sum + points;
     }
-
-    /// Adds what the group's limits give back.
-    fn close(self, group: Group, (floor, cap): (Points, Points)) {
-        let beyond = self.sum.clip(floor, cap).as_tenths() - self.sum.as_tenths();
-        if beyond != 0 {
-            self.scored.add(Source::Limit(group), Points::tenths(beyond), None);
-        }
-    }
 }
 
 /// Which share of what was asked for could be read, and the first source at fault. What the client did not send is no gap.
 fn coverage(readings: &Readings, frozen: Groups) -> (Coverage, Option<(Family, Why)>) {
-    let mut fault = None;
-    let mut counts = [(0, 0); Family::ALL.len()];
-    for (group, state) in readings.states() {
-        let family = group.family();
-        let state = match state {
-            Reading::Known(()) | Reading::Unknown(Why::Missing) if frozen.contain(group) => {
-                Reading::Unknown(Why::Distrusted)
-            }
-            Reading::Known(()) | Reading::Unknown(_) => state,
-        };
-        let (asked, known) = &mut counts[family as usize];
-        match state {
-            Reading::Unknown(Why::NotAsked) => continue,
-            Reading::Known(()) | Reading::Unknown(Why::Missing) => *known += 1,
-            Reading::Unknown(why @ (Why::Stale | Why::Down | Why::Distrusted)) => {
-                fault = fault.or(Some((family, why)));
-            }
-            Reading::Unknown(Why::Ambiguous | Why::Proxied) => {}
-        }
-        *asked += 1;
+    let tally = if frozen.is_empty() { readings.tally() } else { tally_without(readings, frozen) };
+    if tally.is_whole() {
+        return (Coverage::of(1, u32::from(!tally.is_nothing())), None);
     }
     let (mut read, mut possible) = (0, 0);
-    for (family, (asked, known)) in Family::ALL.into_iter().zip(counts) {
+    for family in Family::ALL {
+        let (asked, known) = tally.of(family);
         // Divides nearly evenly by as many readings as a family can ask for.
         if let Some(share) = u32::checked_div(weight(family) * 27_720 * known, asked) {
             possible += weight(family) * 27_720;
             read += share;
         }
     }
+    let fault = if tally.has_fault() { first_fault(readings, frozen) } else { None };
     (Coverage::of(read, possible), fault)
+}
+
+/// What became of a reading, where these groups are frozen.
+fn without(state: Reading<()>, group: Group, frozen: Groups) -> Reading<()> {
+    match state {
+        Reading::Known(()) | Reading::Unknown(Why::Missing) if frozen.contain(group) => {
+            Reading::Unknown(Why::Distrusted)
+        }
+        Reading::Known(()) | Reading::Unknown(_) => state,
+    }
+}
+
+fn tally_without(readings: &Readings, frozen: Groups) -> Tally {
+    let mut tally = Tally::default();
+    readings
+        .states()
+        .into_iter()
+        .for_each(|(group, state)| tally.count(group.family(), &without(state, group, frozen)));
+    tally
+}
+
+/// The first source at fault, in the order in which readings are declared.
+fn first_fault(readings: &Readings, frozen: Groups) -> Option<(Family, Why)> {
+    readings.states().into_iter().find_map(|(group, state)| match without(state, group, frozen) {
+        Reading::Unknown(why) if why.is_fault() => Some((group.family(), why)),
+        Reading::Known(()) | Reading::Unknown(_) => None,
+    })
 }

@@ -40,6 +40,7 @@ macro_rules! signals {
             pub const ALL: &[Self] = &[$(Self::$signal,)*];
 
             /// What is said of this one.
+            #[inline]
             pub const fn about(self) -> &'static About {
                 match self {
                     $(Self::$signal => const { &About {
@@ -213,11 +214,13 @@ impl Weights {
     }
 
     /// How much a signal weighs, in percent.
+    #[inline]
     pub fn percent(&self, signal: Signal) -> u8 {
         self.0.get(signal as usize).copied().unwrap_or(100)
     }
 
     /// What these points of a signal come to, cut towards zero to whole tenths.
+    #[inline]
     pub fn weigh(&self, signal: Signal, points: Points) -> Points {
         match self.percent(signal) {
             100 => points,
@@ -262,6 +265,7 @@ impl Group {
     ];
 
     /// The family that it belongs to.
+    #[inline]
     pub const fn family(self) -> Family {
         match self {
             Self::Device | Self::Client => Family::Device,
@@ -300,6 +304,7 @@ impl Group {
     }
 
     /// The least and the most that it may add (`CONFIDENCE.md`, section 4). Guessing weighs less once the password was right.
+    #[inline]
     pub const fn limits(self, password_right: bool) -> (Points, Points) {
         let (floor, cap) = match self {
             Self::Device => (-20, 24),

@@ -74,13 +74,31 @@ const _: () = assert!(
     "with its key, its mark and room to grow an account stays within 512 bytes"
 );
 
+/// What becomes of a sign-in that waits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It waits on, if there is one.
+    Waits,
+    /// A report of compromise has spoilt it.
+    Spoilt,
+    /// It has waited for long enough.
+    Ripe,
+}
+
 impl AccountHistory {
+    #[inline]
     fn trusted(&self, device: Device) -> Option<&Trusted> {
         let tag = device_tag(device);
         self.devices.iter().find(|slot| slot.is_used() && slot.tag == tag)
     }
 
+    /// Whether the account trusts this device.
+    pub fn is_trusted(&self, device: Device) -> bool {
+        self.trusted(device).is_some()
+    }
+
     /// How the account stands to this device.
+    #[inline]
     pub fn standing(&self, device: Device) -> Standing {
         let tag = device_tag(device);
         match self.trusted(device) {
@@ -91,6 +109,7 @@ impl AccountHistory {
     }
 
     /// What a trusted device shows now that it did not show before; nothing for one that is not trusted.
+    #[inline]
     pub fn moved(&self, device: Device, client: &Client) -> Moved {
         let Some(slot) = self.trusted(device) else { return Moved::default() };
         let software = client.software.known().map(|software| software.family);
@@ -111,6 +130,7 @@ impl AccountHistory {
     }
 
     /// Whether the account knows where this is.
+    #[inline]
     pub fn place(&self, at: &Whereabouts) -> Place {
         let known = |slots: &[Familiar], tag| slots.iter().any(|slot| slot.days > 0 && slot.tag == tag);
         if known(&self.addresses, network_tag(at.network)) {
@@ -126,6 +146,7 @@ impl AccountHistory {
     }
 
     /// What else ties the account to where this is.
+    #[inline]
     pub fn ties(&self, at: &Whereabouts) -> Ties {
         let known = |slots: &[Familiar], tag| slots.iter().any(|slot| slot.days > 0 && slot.tag == tag);
         Ties {
@@ -136,6 +157,7 @@ impl AccountHistory {
     }
 
     /// How its owner usually comes.
+    #[inline]
     pub fn past(&self, now: Moment) -> Past {
         Past {
             sign_ins: self.sign_ins,
@@ -147,6 +169,7 @@ impl AccountHistory {
     }
 
     /// Failed sign-ins from other devices than this one, decayed.
+    #[inline]
     pub fn failed_elsewhere(&self, device: Option<Device>, now: Moment) -> f32 {
         let now = second(now);
         let tag = device.map_or(0, device_tag);
@@ -160,6 +183,7 @@ impl AccountHistory {
     }
 
     /// How long ago the password was reset, if it was.
+    #[inline]
     pub fn since_reset(&self, now: Moment) -> Option<Duration> {
         (self.reset != 0).then(|| now.since(moment(self.reset)))
     }
@@ -211,6 +235,41 @@ impl AccountHistory {
         (self.last_success != 0).then_some(moment(self.last_success))
     }
 
+    /// Has the processor fetch all of the record at once. What it says is of no use but that it must be read.
+    #[inline]
+    pub fn fetch(&self) -> u32 {
+        let [device, .., other] = &self.devices;
+        let [waits, .., waits_too] = &self.waiting;
+        let known = self.addresses[0].tag ^ self.ranges[0].tag ^ self.providers[0].tag ^ self.countries[0].tag;
+        device.tag ^ other.tag ^ waits.first ^ waits_too.first ^ known ^ self.touched ^ u32::from(self.sign_ins)
+    }
+
+    /// What becomes of a sign-in that waits.
+    #[inline]
+    fn fate(&self, waiting: &Waiting, today: u16, now: Moment) -> Fate {
+        if waiting.first == 0 {
+            return Fate::Waits;
+        }
+        let first = moment(waiting.first);
+        let spoilt = Moment::from_unix_millis(first.unix_millis().saturating_sub(SPOILT.as_millis() as u64));
+        if self.reports.compromised_since(spoilt) {
+            return Fate::Spoilt;
+        }
+        let none_yet = self.addresses.iter().all(|slot| slot.days == 0);
+        let ripe = if none_yet { FIRST } else { FURTHER };
+        match now.since(first) < ripe || self.network_entered >= today {
+            true => Fate::Waits,
+            false => Fate::Ripe,
+        }
+    }
+
+    /// Whether anything has waited for long enough, or for nothing.
+    #[inline]
+    pub fn is_to_settle(&self, now: Moment) -> bool {
+        let waits = |waiting: &Waiting| waiting.first == 0 || self.fate(waiting, day(now), now) == Fate::Waits;
+        !self.waiting.iter().all(waits)
+    }
+
     /// Takes in what has waited for long enough. Reading a copy does this too, so that time needs nobody to watch it.
     pub fn settle(&mut self, now: Moment) {
         if self.waiting.iter().all(|waiting| waiting.first == 0) {
@@ -219,21 +278,13 @@ impl AccountHistory {
         let today = day(now);
         for at in 0..WAITING {
             let waiting = self.waiting[at];
-            if waiting.first == 0 {
-                continue;
-            }
-            let first = moment(waiting.first);
-            let spoilt = Moment::from_unix_millis(
-                first.unix_millis().saturating_sub(u64::try_from(SPOILT.as_millis()).unwrap_or(u64::MAX)),
-            );
-            if self.reports.compromised_since(spoilt) {
-                self.waiting[at] = Waiting::default();
-                continue;
-            }
-            let none_yet = self.addresses.iter().all(|slot| slot.days == 0);
-            let ripe = if none_yet { FIRST } else { FURTHER };
-            if now.since(first) < ripe || self.network_entered >= today {
-                continue;
+            match self.fate(&waiting, today, now) {
+                Fate::Waits => continue,
+                Fate::Spoilt => {
+                    self.waiting[at] = Waiting::default();
+                    continue;
+                }
+                Fate::Ripe => {}
             }
             self.waiting[at] = Waiting::default();
             self.count_sign_in(waiting.unknown_device, !self.knows_near(waiting.address, waiting.range));

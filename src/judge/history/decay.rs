@@ -7,11 +7,13 @@ use std::time::Duration;
 use crate::clock::Moment;
 
 /// The day of a moment, counted from the epoch; the last day stands for everything after it (the year 2149).
+#[inline]
 pub(super) fn day(now: Moment) -> u16 {
     u16::try_from(now.unix_seconds() / 86_400).unwrap_or(u16::MAX)
 }
 
 /// The second of a moment; the last second stands for everything after it (the year 2106).
+#[inline]
 pub(super) fn second(now: Moment) -> u32 {
     u32::try_from(now.unix_seconds()).unwrap_or(u32::MAX)
 }
@@ -22,6 +24,7 @@ pub(super) const fn moment(second: u32) -> Moment {
 }
 
 /// What is left of one after this time.
+#[inline]
 pub(super) fn left(passed: u32, half_life: Duration) -> f32 {
     match passed {
         0 => 1.0,
@@ -38,6 +41,7 @@ pub(super) struct Decayed {
 
 impl Decayed {
     /// What is left of it now.
+    #[inline]
     pub(super) fn now(&self, half_life: Duration, now: u32) -> f32 {
         match self.value {
             value if value > 0.0 => value * left(now.saturating_sub(self.at), half_life),
@@ -63,6 +67,7 @@ const _: () = assert!(size_of::<Tried>() <= 12);
 
 impl Tried {
     /// What is left of both now: tries, and those that worked.
+    #[inline]
     pub fn now(&self, half_life: Duration, now: Moment) -> (f32, f32) {
         let left = left(second(now).saturating_sub(self.at), half_life);
         (self.tries * left, self.worked * left)

@@ -30,6 +30,7 @@ impl Shared {
     pub const CONTAMINATED: [Self; 5] = [Self::Address, Self::Range, Self::Provider, Self::Program, Self::Fingerprint];
 
     /// How fast it is forgotten.
+    #[inline]
     pub const fn half_life(self) -> Duration {
         Duration::from_secs(match self {
             Self::Address | Self::Range => 24 * 3600,
@@ -39,6 +40,7 @@ impl Shared {
     }
 
     /// As many sign-ins as it takes to believe a bucket more than what it is part of.
+    #[inline]
     pub const fn pseudo_counts(self) -> f32 {
         match self {
             Self::Address | Self::Device => 4.0,
@@ -59,6 +61,7 @@ pub struct Parent {
 }
 
 /// The share of guesses among these tries, 0.01 to 0.99: `1 - (S + k s0 (1 - c)) / ((N + k) s0)`.
+#[inline]
 pub fn contamination(tried: (f32, f32), pseudo_counts: f32, parent: Parent) -> f32 {
     let (tries, worked) = tried;
     let good = worked.max(0.0) + pseudo_counts * parent.clean * (1.0 - parent.contamination);
@@ -68,6 +71,7 @@ pub fn contamination(tried: (f32, f32), pseudo_counts: f32, parent: Parent) -> f
 
 impl Tried {
     /// The share of guesses in this bucket.
+    #[inline]
     pub fn contamination(&self, shared: Shared, parent: Parent, now: Moment) -> f32 {
         contamination(self.now(shared.half_life(), now), shared.pseudo_counts(), parent)
     }

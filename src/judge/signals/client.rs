@@ -34,6 +34,7 @@ impl Guise {
 }
 
 /// What the client says.
+#[inline]
 pub(in crate::judge) fn weigh(guise: Reading<Guise>, trusted: bool) -> Says {
     let signal = match guise {
         Reading::Known(Guise::Plain) => return None,

@@ -3,7 +3,7 @@
 //!
 //! It must never let the account's past weigh against an attempt: that would tell which accounts exist.
 
-use super::{Past, Says, decibans};
+use super::{Past, Says, db, decibans};
 use crate::confidence::{Points, Reading, Why};
 use crate::judge::history::Climate;
 use crate::judge::stage::Stage;
@@ -72,7 +72,7 @@ impl Moved {
         let one = |made: Option<Move>, most: f32| {
             made.map_or(0.0, |made| {
                 let share = climate.share(made).max(0.0005);
-                (10.0 * (share / 0.15).log10()).clamp(-most, 0.0)
+                db(share / 0.15).clamp(-most, 0.0)
             })
         };
         super::points(one(self.software, 10.0).min(one(self.stack, MOST)))
@@ -104,6 +104,7 @@ impl Read {
 
 /// What the device says: how the account stands to it, what others say for it or against it, and whether it changed. One that
 /// sent no cookie is as strange as one that the account has never seen; so is one whose reading a fault hides.
+#[inline]
 pub(in crate::judge) fn weigh(read: &Read, stage: Stage) -> [Says; 3] {
     if matches!(read.device, Reading::Unknown(Why::NotAsked)) {
         return [None; 3];

@@ -21,6 +21,7 @@ pub enum Exposure {
 }
 
 /// What the corpus says. On a trusted device a leak asks for a new password rather than for suspicion.
+#[inline]
 pub(in crate::judge) fn weigh(exposure: Reading<Exposure>, trusted: bool, password_right: bool) -> Says {
     let exposure = match exposure {
         Reading::Known(exposure) => exposure,
@@ -40,6 +41,7 @@ pub(in crate::judge) fn weigh(exposure: Reading<Exposure>, trusted: bool, passwo
 }
 
 /// Whether the account is on the list of our own breach.
+#[inline]
 pub(in crate::judge) fn weigh_account(breached: Reading<bool>, trusted: bool) -> Says {
     let signal = Signal::AccountBreached;
     let says = match breached {
@@ -50,6 +52,7 @@ pub(in crate::judge) fn weigh_account(breached: Reading<bool>, trusted: bool) ->
 }
 
 /// A report of compromise with nothing changed since: halved every week, gone after 45 days.
+#[inline]
 pub(in crate::judge) fn weigh_compromise(reported: Reading<Option<Duration>>, trusted: bool) -> Says {
     let signal = Signal::Compromised;
     let most = if trusted { 6.0 } else { 14.0 };
@@ -63,6 +66,7 @@ pub(in crate::judge) fn weigh_compromise(reported: Reading<Option<Duration>>, tr
 }
 
 /// How risky another system holds the account: halved every day.
+#[inline]
 pub(in crate::judge) fn weigh_risk(reported: Reading<Option<(Risk, Duration)>>) -> Says {
     let signal = Signal::RiskReported;
     let most = match reported {

@@ -42,6 +42,7 @@ impl Pace {
 }
 
 /// What the pace says, at a sign-in or at a change.
+#[inline]
 pub(in crate::judge) fn weigh_pace(signal: Signal, pace: Reading<Pace>) -> Says {
     let worst = signal.about().points;
     let points = match pace {

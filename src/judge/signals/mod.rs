@@ -6,6 +6,7 @@
 
 pub mod authentication;
 pub mod client;
+mod deciban;
 pub mod device;
 pub mod exposure;
 pub mod journey;
@@ -19,6 +20,8 @@ use std::time::Duration;
 use crate::confidence::Points;
 use crate::rules::signal::Signal;
 
+use deciban::{db, decibans, points};
+pub(super) use readings::Tally;
 pub use readings::{Begun, Buckets, Gap, Readings, Sighting};
 
 /// Evidence before anything is read: four of five requests that are scored are honest (`CONFIDENCE.md`, section 3).
@@ -44,34 +47,4 @@ pub struct Past {
     pub since_last: Option<Duration>,
     /// How long it has been known.
     pub age: Duration,
-}
-
-/// Ten times the logarithm of a ratio, in tenths of a point; 0 for what is no ratio.
-fn decibans(ratio: f32) -> Points {
-    // `as` saturates and reads NaN as 0: no ratio can panic or wrap.
-    Points::tenths(if ratio > 0.0 { tenths(10.0 * ratio.log10()) } else { 0 })
-}
-
-/// Points as tenths.
-fn tenths(points: f32) -> i32 {
-    (10.0 * points).round() as i32
-}
-
-/// The same, as evidence.
-fn points(points: f32) -> Points {
-    Points::tenths(tenths(points))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_ratio_of_ten_is_ten_points_and_nonsense_is_none() {
-        assert_eq!(decibans(10.0), Points::whole(10));
-        assert_eq!(decibans(0.1), Points::whole(-10));
-        for nonsense in [0.0, -1.0, f32::NAN] {
-            assert_eq!(decibans(nonsense), Points::ZERO);
-        }
-    }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{DAY, HOUR, MINUTE, Past, Says, points};
+use super::{DAY, HOUR, MINUTE, Past, Says, db, points};
 use crate::confidence::{Points, Reading, Why};
 use crate::judge::history::Climate;
 use crate::judge::seen::Listed;
@@ -94,10 +94,6 @@ fn moved(past: &Past, season: &Season) -> f32 {
 
 /// The most that a new network weighs in a country that is new as well.
 const ABROAD: f32 = -3.0;
-
-fn db(ratio: f32) -> f32 {
-    10.0 * ratio.log10()
-}
 
 /// What was read of the network.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@
 //! do to the account, on a device or a network that is theirs.
 
 use super::network::Place;
-use super::{Says, points};
+use super::{Says, db, points};
 use crate::clock::Moment;
 use crate::confidence::{Points, Reading};
 use crate::judge::history::{Climate, Parent, Shared, Tried};
@@ -27,7 +27,7 @@ const SECOND: f32 = 0.35;
 
 impl Guessing {
     /// What these buckets say.
-    pub fn of(buckets: &[(Shared, Tried)], climate: &Climate, now: Moment) -> Self {
+    pub fn of<'b>(buckets: impl IntoIterator<Item = &'b (Shared, Tried)>, climate: &Climate, now: Moment) -> Self {
         let odds = |share: f32| (1.0 - share) / share;
         let site = Parent { clean: climate.clean, contamination: climate.lately };
         let usual = Parent { contamination: climate.usually.min(0.1), ..site };
@@ -36,7 +36,7 @@ impl Guessing {
         let mut address = 0.0_f32;
         for (shared, tried) in buckets {
             let share = tried.contamination(*shared, site, now);
-            let says = (10.0 * (odds(share) / odds(site.contamination)).log10()).clamp(-20.0, 2.0);
+            let says = db(odds(share) / odds(site.contamination)).clamp(-20.0, 2.0);
             best = best.max(says);
             if *shared == Shared::Address {
                 address = tried.contamination(*shared, usual, now);
@@ -56,7 +56,7 @@ impl Guessing {
 /// How much more guessing there is on the whole site than usual.
 pub(super) fn attack(climate: &Climate) -> Points {
     let odds = |share: f32| (1.0 - share) / share;
-    points((10.0 * (odds(climate.lately) / odds(climate.usually)).log10()).clamp(-10.0, 0.0))
+    points(db(odds(climate.lately) / odds(climate.usually)).clamp(-10.0, 0.0))
 }
 
 /// Failed sign-ins of one device, decayed, from which on it is taken to be guessing: the fourth within minutes.
@@ -68,6 +68,7 @@ pub(in crate::judge) const CONTAMINATED: f32 = 0.5;
 const A_FEW: f32 = 8.0;
 
 /// Failed sign-ins of the account from other devices.
+#[inline]
 pub(in crate::judge) fn weigh_account_failures(
     failures: Reading<f32>,
     place: Reading<Place>,
@@ -84,12 +85,14 @@ pub(in crate::judge) fn weigh_account_failures(
 const MISTYPED: f32 = 3.0;
 
 /// Failed sign-ins of the device itself. Its owner's typing errors cost nothing.
+#[inline]
 pub(in crate::judge) fn weigh_device_failures(failures: Reading<f32>, trusted: bool) -> Says {
     // People mistype: a few failures say that somebody does, and the guesser comes with a new device each time.
     counted(Signal::DeviceFailures, failures.map(|count| count - MISTYPED), 2.0, trusted)
 }
 
 /// Each failure weighs the same, five at most; a count that a fault hides is the most that it can be.
+#[inline]
 fn counted(signal: Signal, failures: Reading<f32>, each: f32, exempt: bool) -> Says {
     let most = 5.0;
     let count = match failures {
@@ -103,6 +106,7 @@ fn counted(signal: Signal, failures: Reading<f32>, each: f32, exempt: bool) -> S
 }
 
 /// Guessing where the request comes from.
+#[inline]
 pub(in crate::judge) fn weigh_guessing(guessing: Reading<Guessing>, trusted: bool) -> Says {
     let signal = Signal::NetworkGuessing;
     let points = match guessing {
@@ -115,6 +119,7 @@ pub(in crate::judge) fn weigh_guessing(guessing: Reading<Guessing>, trusted: boo
 }
 
 /// Guessing on the whole site.
+#[inline]
 pub(in crate::judge) fn weigh_attack(attack: Reading<Points>, trusted: bool) -> Says {
     let signal = Signal::AttackLevel;
     let points = match attack {
@@ -127,6 +132,7 @@ pub(in crate::judge) fn weigh_attack(attack: Reading<Points>, trusted: bool) -> 
 }
 
 /// What guessing weighs once the password was right: a right password is evidence against guessing (30 % is left).
+#[inline]
 pub(in crate::judge) fn after_a_right_password(points: Points) -> Points {
     Points::tenths(points.as_tenths() * 3 / 10)
 }

@@ -10,7 +10,7 @@ use super::client::Guise;
 use super::device::{self, Moved, Standing};
 use super::exposure::Exposure;
 use super::journey::Pace;
-use super::network::{Marks, Place, Season};
+use super::network::{self, Marks, Place, Season};
 use super::pressure::{self, Guessing};
 use super::session::Continuity;
 use crate::clock::Moment;
@@ -144,6 +144,13 @@ macro_rules! readings {
             pub fn states(&self) -> [(Group, Reading<()>); Self::COUNT] {
                 [$((Group::$group, self.$name.map(drop)),)*]
             }
+
+            /// How many of each family were asked for, how many are known, how many a fault hides.
+            pub(in crate::judge) fn tally(&self) -> Tally {
+                let mut tally = Tally::default();
+                $(tally.count(const { Group::$group.family() }, &self.$name);)*
+                tally
+            }
         }
     };
 }
@@ -199,6 +206,53 @@ readings! {
     risk: Option<(Risk, Duration)>, Exposure;
 }
 
+/// Readings of each family: five bits for those that were asked for, for those that are known, for those that a fault hides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::judge) struct Tally(u64);
+
+const _: () = assert!(Readings::COUNT < 1 << Tally::BITS && 3 * Tally::FAMILIES * Tally::BITS <= u64::BITS);
+
+impl Tally {
+    const BITS: u32 = 5;
+    const FAMILIES: u32 = Family::ALL.len() as u32;
+    const KNOWN: u32 = Self::FAMILIES * Self::BITS;
+    const FAULT: u32 = 2 * Self::KNOWN;
+
+    /// Counts one reading. What the client did not send is no gap.
+    #[inline]
+    pub(in crate::judge) fn count<T>(&mut self, family: Family, reading: &Reading<T>) {
+        const ASKED: u64 = 1;
+        let one = match reading {
+            Reading::Known(_) | Reading::Unknown(Why::Missing) => ASKED | 1 << Self::KNOWN,
+            Reading::Unknown(Why::NotAsked) => 0,
+            Reading::Unknown(Why::Stale | Why::Down | Why::Distrusted) => ASKED | 1 << Self::FAULT,
+            Reading::Unknown(Why::Ambiguous | Why::Proxied) => ASKED,
+        };
+        self.0 += one << (family as u32 * Self::BITS);
+    }
+
+    /// Whether nothing was asked for.
+    pub(in crate::judge) const fn is_nothing(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether all that was asked for is known.
+    pub(in crate::judge) const fn is_whole(self) -> bool {
+        self.0 >> Self::KNOWN == self.0 & ((1 << Self::KNOWN) - 1)
+    }
+
+    /// Whether a fault hides any.
+    pub(in crate::judge) const fn has_fault(self) -> bool {
+        self.0 >> Self::FAULT != 0
+    }
+
+    /// How many of a family were asked for, and how many of them are known.
+    pub(in crate::judge) fn of(self, family: Family) -> (u32, u32) {
+        let lane = |from: u32| (self.0 >> (from + family as u32 * Self::BITS) & ((1 << Self::BITS) - 1)) as u32;
+        (lane(0), lane(Self::KNOWN))
+    }
+}
+
 fn doubt<T>(reading: Reading<T>, family: Family, families: Families) -> Reading<T> {
     match reading {
         Reading::Unknown(Why::NotAsked) => reading,
@@ -208,6 +262,7 @@ fn doubt<T>(reading: Reading<T>, family: Family, families: Families) -> Reading<
 }
 
 /// `value` against the account's past: of a stranger to Weir everything is new, and without an account nothing is asked.
+#[inline]
 fn against<T, U>(
     account: Reading<&AccountHistory>,
     value: Reading<T>,
@@ -254,15 +309,7 @@ impl Readings {
                 let (tries, worked) = seen.device_tried.map_or((0.0, 0.0), |t| t.now(Shared::Device.half_life(), now));
                 (tries - worked).max(0.0)
             }),
-            guessing: seen.buckets.map(|buckets| {
-                let mut known = [(Shared::Address, Tried::default()); 5];
-                let mut count = 0;
-                for (slot, bucket) in known.iter_mut().zip(buckets.iter().flatten()) {
-                    *slot = *bucket;
-                    count += 1;
-                }
-                Guessing::of(known.get(..count).unwrap_or_default(), seen.climate, now)
-            }),
+            guessing: seen.buckets.map(|buckets| Guessing::of(buckets.iter().flatten(), seen.climate, now)),
             attack: seen.buckets.map(|_| pressure::attack(seen.climate)),
             page: seen.since_page.map(Pace::of_sign_in),
             pace: match seen.changes {
@@ -291,6 +338,7 @@ impl Readings {
     }
 
     /// What was read of the device.
+    #[inline]
     pub(in crate::judge) const fn of_device(&self) -> device::Read {
         device::Read {
             device: self.device,
@@ -298,6 +346,18 @@ impl Readings {
             accounts: self.accounts,
             vouched: self.vouched,
             past: self.past,
+        }
+    }
+
+    /// What was read of the network.
+    #[inline]
+    pub(in crate::judge) const fn of_network(&self) -> network::Read {
+        network::Read {
+            network: self.network,
+            country: self.country,
+            listed: self.listed,
+            past: self.past,
+            season: self.season,
         }
     }
 
@@ -371,4 +431,34 @@ fn past(history: &AccountHistory, begun: Option<&Begun>, now: Moment) -> Past {
         None => past.since_last.map(|since| since.min(begun.since_last)),
     };
     Past { since_last, ..past }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_of_readings_is_what_their_states_say() {
+        let whys = [Why::Missing, Why::NotAsked, Why::Ambiguous, Why::Stale, Why::Down, Why::Distrusted, Why::Proxied];
+        for (one, other) in whys.into_iter().flat_map(|one| whys.map(|other| (one, other))) {
+            let readings = Readings {
+                device: Reading::Unknown(one),
+                vouched: Reading::Known(false),
+                network: Reading::Unknown(other),
+                risk: Reading::Known(None),
+                ..Readings::default()
+            };
+            let mut counted = Tally::default();
+            readings.states().iter().for_each(|(group, state)| counted.count(group.family(), state));
+            assert_eq!(readings.tally(), counted);
+            assert_eq!(counted.has_fault(), one.is_fault() || other.is_fault());
+            let known = |why| u32::from(why == Why::Missing);
+            let asked = |why| u32::from(why != Why::NotAsked);
+            assert_eq!(counted.of(Family::Device), (1 + asked(one), 1 + known(one)));
+            assert_eq!(counted.of(Family::Behaviour), (asked(other), known(other)));
+            assert_eq!(counted.of(Family::Exposure), (1, 1));
+            assert_eq!(counted.is_whole(), asked(one) == known(one) && asked(other) == known(other));
+        }
+        assert!(Readings::default().tally().is_nothing());
+    }
 }

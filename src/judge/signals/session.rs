@@ -18,6 +18,7 @@ pub struct Continuity {
 }
 
 /// How a session goes on, against how it began.
+#[inline]
 pub(in crate::judge) fn weigh(continuity: Reading<Continuity>, device_charged: bool) -> [Says; 3] {
     let worst = |signal: Signal| Some((signal, signal.about().points));
     let now = match continuity {
@@ -33,6 +34,7 @@ pub(in crate::judge) fn weigh(continuity: Reading<Continuity>, device_charged: b
 }
 
 /// What the sign-in left in doubt, while the device is not trusted.
+#[inline]
 pub(in crate::judge) fn weigh_doubt(doubt: Reading<Points>, trusted: bool) -> Says {
     let signal = Signal::SignInDoubt;
     match doubt {
