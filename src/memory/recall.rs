@@ -3,13 +3,15 @@
 //! The gateway and `weir eval` both go through here, so that what is measured is what runs. It must never wait, and never let a
 //! stranger's sign-in teach what a trusted device is.
 
+use std::hint::black_box;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use super::table::{Door, Doors};
 use super::{Memory, SessionFacts};
 use crate::clock::Moment;
 use crate::confidence::{Points, Reading, Why};
-use crate::judge::history::{AccountHistory, Changes, Climate, Earned, Observation, Shared, Visit};
+use crate::judge::history::{AccountHistory, Changes, Climate, Earned, Observation, Shared, Tried, Visit};
 use crate::judge::score::{Scored, Source};
 use crate::judge::seen::{Client, Kind, Whereabouts};
 use crate::judge::signals::authentication::{Proof, resists_phishing};
@@ -19,6 +21,7 @@ use crate::judge::signals::{Buckets, Readings, Sighting};
 use crate::rules::ruleset::Level;
 use crate::rules::signal::{Group, Signal};
 use crate::subject::{Account, Device};
+use crate::swap::Reader;
 
 /// How often everybody together is looked at again.
 const LOOK: Duration = Duration::from_secs(1);
@@ -75,43 +78,86 @@ fn keys(at: &Whereabouts, client: &Client) -> [Option<(Shared, u64)>; 5] {
     ]
 }
 
+/// Each bucket that is there with what it is about.
+fn together(keys: [Option<(Shared, u64)>; 5], found: [Option<Tried>; 5]) -> Buckets {
+    let mut buckets = Buckets::default();
+    for ((bucket, key), tried) in buckets.iter_mut().zip(keys).zip(found) {
+        if let (Some((shared, _)), Some(tried)) = (key, tried) {
+            *bucket = Some((shared, tried));
+        }
+    }
+    buckets
+}
+
 impl Memory {
     /// The readings of one request.
     pub fn readings(&self, asking: &Asking, now: Moment) -> Readings {
-        let history = asking.account.known().map(|account| {
-            let mut history = self.accounts.read(account.bits());
-            if let Some(history) = &mut history {
-                history.settle(now);
-            }
-            history
+        self.readings_in(asking, &self.climate.load(), now)
+    }
+
+    /// The same, by a worker that has its own reader of what is known of everybody ([`Self::weather`]).
+    pub fn readings_in(&self, asking: &Asking, climate: &Climate, now: Moment) -> Readings {
+        let (account, device) = (asking.account.known(), asking.device.known());
+        // What is read lies far apart: all of it is fetched at the same time.
+        let mut history = account.and_then(|account| self.accounts.door(account.bits()));
+        let mut record = Doors::of(&self.devices, [device.map(Device::bits)]);
+        let own = device.map(|device| key(Shared::Device, device.bits()));
+        let mut device_tried = Doors::of(&self.shared, [own]);
+        let mut buckets = asking.signs_in.then(|| {
+            let keys = keys(&asking.at, &asking.client);
+            let [a, b, c, d, e] = keys;
+            let only = |key: Option<(Shared, u64)>| key.map(|(_, key)| key);
+            (keys, Doors::of(&self.shared, [only(a), only(b), only(c), only(d), only(e)]))
         });
-        let account = match (&history, asking.account) {
-            (Some(Some(history)), _) => Reading::Known(history),
-            (Some(None), _) => Reading::Unknown(Why::Missing),
-            (None, Reading::Unknown(why)) => Reading::Unknown(why),
-            (None, Reading::Known(_)) => Reading::Unknown(Why::Missing),
+        let knocked = history.as_ref().map_or(0, Door::knock) ^ record.knock() ^ device_tried.knock();
+        black_box(buckets.as_ref().map_or(knocked, |(_, doors)| doors.knock() ^ knocked));
+        black_box(history.as_mut().and_then(Door::find).map_or(0, AccountHistory::fetch));
+        record.copy();
+        device_tried.copy();
+        if let Some((_, doors)) = &mut buckets {
+            doors.copy();
+            doors.leave();
+        }
+        record.leave();
+        device_tried.leave();
+        let ([record], [device_tried]) = (record.found(), device_tried.found());
+        let buckets = buckets.map(|(keys, doors)| together(keys, doors.found()));
+
+        let mut history = match account {
+            Some(account) => history.or_else(|| Some(self.accounts.enter(account.bits()))),
+            None => None,
         };
-        let device = asking.device.known();
-        let record = device.and_then(|device| self.devices.read(device.bits()));
-        let device_tried = device.and_then(|device| self.shared.read(key(Shared::Device, device.bits())));
-        let buckets = asking.signs_in.then(|| self.buckets(&asking.at, &asking.client));
+        // Where it stands, without a copy, unless time brings something in that has waited.
+        let mut settled;
+        let history = match history.as_mut().and_then(Door::find) {
+            Some(history) if history.is_to_settle(now) => {
+                settled = *history;
+                settled.settle(now);
+                Some(&settled)
+            }
+            history => history,
+        };
         let browser = asking.client.software.known().is_some_and(|software| software.kind == Kind::Browser);
-        let climate = self.climate.load();
+        let since_page = match asking.signs_in && browser {
+            true => Reading::Known(device.and_then(|device| self.pages.since(device, now))),
+            false => Reading::Unknown(Why::NotAsked),
+        };
         let visit = asking.visit(None);
         let mut readings = Readings::of(
             &Sighting {
-                account,
+                account: match (history, asking.account) {
+                    (Some(history), _) => Reading::Known(history),
+                    (None, Reading::Known(_)) => Reading::Unknown(Why::Missing),
+                    (None, Reading::Unknown(why)) => Reading::Unknown(why),
+                },
                 device: asking.device,
                 record: record.as_ref(),
                 device_tried,
                 at: asking.at,
                 client: asking.client,
                 buckets: buckets.as_ref().map_or(Reading::Unknown(Why::NotAsked), Reading::Known),
-                climate: &climate,
-                since_page: match asking.signs_in && browser {
-                    true => Reading::Known(device.and_then(|device| self.pages.since(device, now))),
-                    false => Reading::Unknown(Why::NotAsked),
-                },
+                climate,
+                since_page,
                 changes: asking.changes,
                 session: asking.proof,
                 begun: asking
@@ -126,10 +172,6 @@ impl Memory {
             readings.silenced_reports();
         }
         readings
-    }
-
-    fn buckets(&self, at: &Whereabouts, client: &Client) -> Buckets {
-        keys(at, client).map(|key| key.and_then(|(shared, key)| Some((shared, self.shared.read(key)?))))
     }
 
     /// Learns from a sign-in that the upstream has answered. `trusted`: it came from a device that the account trusts, as
@@ -184,14 +226,14 @@ impl Memory {
     /// for what it is now.
     pub fn visited(&self, account: Account, visit: &Visit, now: Moment) -> bool {
         let Some(device) = visit.device else { return false };
-        let Some(before) = self.accounts.read(account.bits()) else { return false };
-        if !before.standing(device).is_trusted() {
-            return false;
-        }
+        // Nearly every request teaches nothing, and so nothing is copied for it.
+        let teaches = |before: &AccountHistory| {
+            let changes = || !before.moved(device, &visit.client).is_none() || before.is_first_today(device, now);
+            before.is_trusted(device) && (changes() || before.place(&visit.at) != Place::Known)
+        };
+        let before = self.accounts.look(account.bits(), |before| teaches(before).then_some(*before));
+        let Some(before) = before.flatten() else { return false };
         let moved = before.moved(device, &visit.client);
-        if moved.is_none() && !before.is_first_today(device, now) && before.place(&visit.at) == Place::Known {
-            return false;
-        }
         self.vouched(&before, visit, now);
         let moved_with_others = moved.weigh(&self.climate.load()) > MOVES_ON;
         let observation = Observation::Visited { visit: *visit, moved_with_others };
@@ -246,6 +288,11 @@ impl Memory {
     pub fn climate(&self) -> std::sync::Arc<Climate> {
         self.climate.load()
     }
+
+    /// The same for one worker, whose every request reads it.
+    pub fn weather(&self) -> Reader<Climate> {
+        self.climate.reader()
+    }
 }
 
 /// Above this a device's move is one that enough others make.
@@ -274,4 +321,59 @@ pub fn doubt(scored: &Scored) -> Points {
         .sum::<Points>()
         .min(Points::ZERO)
         .half()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Places;
+    use crate::subject::Network;
+
+    const NOON: Moment = Moment::from_unix_seconds(1_793_620_800);
+
+    fn asking(customer: u64, signs_in: bool) -> Asking {
+        const NOT: Why = Why::NotAsked;
+        let bits = customer.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let network = Network::from_bits(bits);
+        let provider = Reading::Known(7);
+        Asking {
+            account: Reading::Known(Account::from_bits(bits)),
+            device: Reading::Known(Device::from_bits(bits)),
+            at: Whereabouts {
+                network,
+                range: network,
+                provider,
+                country: Reading::Known(*b"GB"),
+                listed: Reading::Unknown(NOT),
+            },
+            client: Client::default(),
+            signs_in,
+            changes: false,
+            proof: Reading::Unknown(Why::Missing),
+            facts: None,
+            exposure: Reading::Unknown(NOT),
+            account_breached: Reading::Unknown(NOT),
+        }
+    }
+
+    #[test]
+    fn workers_who_read_and_teach_of_the_same_customers_at_once_all_come_through() {
+        let memory = Memory::new(&Places::default());
+        std::thread::scope(|workers| {
+            for worker in 0..4_u64 {
+                let memory = &memory;
+                workers.spawn(move || {
+                    for step in 0..2_000 {
+                        let asking = asking((step + worker) % 7, step % 3 == 0);
+                        let readings = memory.readings(&asking, NOON);
+                        assert!(readings.device.known().is_some());
+                        let earned = (step % 2 == 0).then_some(Earned::Assured);
+                        memory.signed_in(asking.account.known(), &asking.visit(None), false, earned, NOON);
+                    }
+                });
+            }
+        });
+        let readings = memory.readings(&asking(1, true), NOON);
+        assert!(readings.guessing.known().is_some_and(|guessing| guessing.share > 0.2), "half of them failed");
+    }
 }

@@ -8,9 +8,13 @@
 //! more. The table must never grow past its bound, and no lock is held across an await (none can be: closures here are not
 //! async).
 
+mod door;
+
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use smallvec::SmallVec;
+
+pub use door::{Door, Doors};
 
 use crate::clock::Moment;
 
@@ -25,8 +29,8 @@ const WAYS: usize = 8;
 const SHARDS: usize = 256;
 /// Sets are made together, about so many bytes at a time.
 const SLAB: usize = 2048;
-/// A shard is given one set more when this part of its places is taken, in sixteenths.
-const DENSE: usize = 15;
+/// A shard is given one set more when this part of its places is taken, in thirty-seconds.
+const DENSE: usize = 31;
 /// At most so many more for one newcomer that finds no place all the same.
 const SPLITS: usize = 4;
 /// Entries that are looked at to make way for one newcomer.
@@ -38,8 +42,14 @@ const AGAIN: usize = 3;
 /// Bytes that are gone through under one lock when a whole table is.
 const BATCH: usize = 32 * 1024;
 
+/// One in each of eight bytes.
+const BYTES: u64 = 0x0101_0101_0101_0101;
+
 /// Eight places, and the 56 bits of each key that the shard does not tell.
+///
+/// In this order: what tells where an entry is lies together, however large the entries are.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 struct Set<V> {
     low: [u32; WAYS],
     middle: [u16; WAYS],
@@ -64,11 +74,21 @@ impl<V: Copy + Default> Set<V> {
         }
     }
 
+    #[inline]
     fn find(&self, tag: u64) -> Option<usize> {
         let (low, middle, high) = parts(tag);
-        (0..WAYS).find(|&way| {
-            self.low[way] == low && self.middle[way] == middle && self.high[way] == high && self.used >> way & 1 == 1
-        })
+        // The eight bytes at once: a byte of `other` is zero where they are alike. Now and then another seems to be, and is not.
+        let alike_everywhere = u64::from(high) * BYTES;
+        let other = u64::from_le_bytes(self.high) ^ alike_everywhere;
+        let mut alike = other.wrapping_sub(BYTES) & !other & BYTES << 7;
+        while alike != 0 {
+            let way = alike.trailing_zeros() as usize / 8;
+            if self.low[way] == low && self.middle[way] == middle && self.used >> way & 1 == 1 {
+                return Some(way);
+            }
+            alike &= alike - 1;
+        }
+        None
     }
 
     fn tag(&self, way: usize) -> u64 {
@@ -102,6 +122,7 @@ impl<V: Copy + Default> Set<V> {
 }
 
 /// The three parts in which 56 bits are kept without padding.
+#[inline]
 const fn parts(tag: u64) -> (u32, u16, u8) {
     (tag as u32, (tag >> 32) as u16, (tag >> 48) as u8)
 }
@@ -118,41 +139,54 @@ struct Sets<V> {
     /// Sets in use.
     count: usize,
     /// Sets that there can be.
-    most: usize,
+    most: u32,
     /// Entries.
     len: usize,
     /// How often anything was changed.
     changes: u64,
     /// How often an entry was moved to a set further back.
-    moved_back: u64,
+    moved_back: u32,
 }
+
+const _: () = assert!(size_of::<Shard<u64>>() == 64, "to take a shard is to take one line of the processor's cache");
 
 /// Two hashes, each of which says a set, however many there are.
 #[derive(Clone, Copy)]
 struct Homes([u32; 2]);
 
 impl Homes {
+    #[inline]
     const fn of(tag: u64) -> Self {
         Self([tag as u32, mix(tag) as u32])
     }
 
     /// The sets among `count`, as linear hashing numbers them: those that were not split yet stand for both halves.
+    #[inline]
     fn among(self, count: usize) -> [usize; 2] {
-        let all = count.next_power_of_two().max(1);
-        self.0.map(|hash| {
+        let all = count.next_power_of_two();
+        let home = |hash: u32| {
             let at = hash as usize & (all - 1);
             if at < count { at } else { at - all / 2 }
-        })
+        };
+        let [one, two] = self.0;
+        [home(one), home(two)]
     }
 }
 
 impl<V: Copy + Default + Worth> Sets<V> {
-    const PER_SLAB: usize = if SLAB / size_of::<Set<V>>() == 0 { 1 } else { SLAB / size_of::<Set<V>>() };
+    /// A power of two, so that no set costs a division.
+    const PER_SLAB: usize = if SLAB / size_of::<Set<V>>() == 0 { 1 } else { 1 << (SLAB / size_of::<Set<V>>()).ilog2() };
 
+    const fn most(&self) -> usize {
+        self.most as usize
+    }
+
+    #[inline]
     fn set(&self, at: usize) -> Option<&Set<V>> {
         self.slabs.get(at / Self::PER_SLAB)?.get(at % Self::PER_SLAB)
     }
 
+    #[inline]
     fn set_mut(&mut self, at: usize) -> Option<&mut Set<V>> {
         self.slabs.get_mut(at / Self::PER_SLAB)?.get_mut(at % Self::PER_SLAB)
     }
@@ -166,9 +200,23 @@ impl<V: Copy + Default + Worth> Sets<V> {
     }
 
     fn found(&mut self, tag: u64) -> Option<&mut V> {
-        let (home, way) = self.find(tag)?;
+        self.found_among(Homes::of(tag).among(self.count), tag)
+    }
+
+    /// The entry in one of these sets.
+    #[inline]
+    fn found_among(&mut self, homes: [usize; 2], tag: u64) -> Option<&mut V> {
+        let [one, two] = homes;
+        let way = |home| self.set(home).and_then(|set| set.find(tag));
+        let (home, way) = match (way(one), way(two)) {
+            (Some(way), _) => (one, way),
+            (None, Some(way)) => (two, way),
+            (None, None) => return None,
+        };
         let set = self.set_mut(home)?;
-        set.touched |= 1 << way;
+        if set.touched >> way & 1 == 0 {
+            set.touched |= 1 << way;
+        }
         Some(&mut set.values[way])
     }
 
@@ -184,7 +232,7 @@ impl<V: Copy + Default + Worth> Sets<V> {
     fn split(&mut self) {
         let new = self.count;
         if new.is_multiple_of(Self::PER_SLAB) {
-            let sets = Self::PER_SLAB.min(self.most - new);
+            let sets = Self::PER_SLAB.min(self.most() - new);
             self.slabs.push(vec![Set::empty(); sets].into_boxed_slice());
         }
         self.count += 1;
@@ -212,7 +260,7 @@ impl<V: Copy + Default + Worth> Sets<V> {
 
     /// The place for a newcomer, and whether it was free.
     fn place(&mut self, tag: u64, worth: impl Fn() -> u8, now: Moment) -> Option<(usize, usize, bool)> {
-        if self.len * 16 >= self.count * WAYS * DENSE && self.count < self.most {
+        if self.len * 32 >= self.count * WAYS * DENSE && self.count < self.most() {
             self.split();
         }
         for _ in 0..=SPLITS {
@@ -220,7 +268,7 @@ impl<V: Copy + Default + Worth> Sets<V> {
             if let Some((home, way)) = self.vacancy(homes).or_else(|| self.make_way(homes)) {
                 return Some((home, way, true));
             }
-            if self.count == self.most {
+            if self.count == self.most() {
                 break;
             }
             self.split();
@@ -277,7 +325,7 @@ impl<V: Copy + Default + Worth> Sets<V> {
             let to = self.set_mut(free.0)?;
             to.fill(free.1, tag, value);
             to.touched &= !((touched ^ 1) << free.1);
-            self.moved_back += u64::from(free.0 < home);
+            self.moved_back = self.moved_back.wrapping_add(u32::from(free.0 < home));
             (free, at) = ((home, way), from);
         }
         Some(free)
@@ -322,9 +370,9 @@ impl<V: Copy + Default + Worth> Table<V> {
     /// A table with at least this many places, rounded up to a whole set for each of 256 shards (2,048 places at least). The
     /// bound is [`Table::capacity`]. Nothing but the shards is allocated until entries come.
     pub fn new(places: usize) -> Self {
-        let most = places.div_ceil(WAYS * SHARDS).max(1);
+        let most = u32::try_from(places.div_ceil(WAYS * SHARDS)).unwrap_or(u32::MAX).max(1);
         let shard = || Shard(Mutex::new(Sets { slabs: Vec::new(), count: 0, most, len: 0, changes: 0, moved_back: 0 }));
-        Self { shards: std::iter::repeat_with(shard).take(SHARDS).collect(), sets_per_shard: most }
+        Self { shards: std::iter::repeat_with(shard).take(SHARDS).collect(), sets_per_shard: most as usize }
     }
 
     /// How many entries there can be.
@@ -480,6 +528,7 @@ impl<V: Copy + Default + Worth> Table<V> {
 
     /// The shard of a key, and what tells the key within it. Keys are keyed hashes already; mixing them again makes counters
     /// safe too.
+    #[inline]
     fn home(&self, key: u64) -> (&Shard<V>, u64) {
         let mixed = mix(key);
         (&self.shards[(mixed & 0xff) as usize], mixed >> 8)
@@ -487,6 +536,7 @@ impl<V: Copy + Default + Worth> Table<V> {
 }
 
 /// A panic inside a short closure leaves plain data behind: the entry is as good as any.
+#[inline]
 fn locked<V>(shard: &Shard<V>) -> MutexGuard<'_, Sets<V>> {
     shard.0.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -495,6 +545,7 @@ const ONE: u64 = 0xbf58_476d_1ce4_e5b9;
 const TWO: u64 = 0x94d0_49bb_1331_11eb;
 
 /// Spreads the bits of a key over the whole word, so that [`unmix`] finds it again (the finalizer of `SplitMix64`).
+#[inline]
 const fn mix(key: u64) -> u64 {
     let key = (key ^ key >> 30).wrapping_mul(ONE);
     let key = (key ^ key >> 27).wrapping_mul(TWO);

@@ -149,6 +149,40 @@ fn what_is_not_kept_is_gone_and_the_rest_stays() {
     assert_eq!((table.retain(|_, _| true), table.changes()), (0, before));
 }
 
+#[test]
+fn several_doors_give_what_reading_one_by_one_gives() {
+    let table = Table::new(20_000);
+    for number in 0..10_000 {
+        table.put(key(number), NOW, Entry { worth: 0, seen: number as u32 });
+    }
+    for number in 0..9_000 {
+        // Two of one shard now and then, one twice, one that is not there, none.
+        let keys = [Some(key(number)), Some(key(number + 999)), Some(key(number)), Some(key(number + 50_000)), None];
+        let mut doors = Doors::of(&table, keys);
+        doors.knock();
+        doors.copy();
+        doors.leave();
+        assert_eq!(doors.found(), keys.map(|key| key.and_then(|key| table.read(key))));
+    }
+}
+
+#[test]
+fn a_door_that_somebody_holds_is_not_waited_for_until_all_others_are_let_go() {
+    let table = Table::new(20_000);
+    for number in 0..10 {
+        table.put(key(number), NOW, Entry { worth: 0, seen: number as u32 });
+    }
+    let mut held = table.enter(key(1));
+    assert_eq!(held.find().map(|entry| entry.seen), Some(1));
+    assert!(table.door(key(1)).is_none());
+    let mut doors = Doors::of(&table, [Some(key(1)), Some(key(2))]);
+    doors.copy();
+    doors.leave();
+    assert!(table.door(key(2)).is_some(), "what was held is let go");
+    drop(held);
+    assert_eq!(doors.found().map(|entry| entry.map(|entry| entry.seen)), [Some(1), Some(2)]);
+}
+
 /// Bytes an entry at this number of entries of a table for a million.
 fn bytes_each<const BYTES: usize>(entries: u64) -> usize {
     let table: Table<Sized<BYTES>> = Table::new(1_000_000);
@@ -163,8 +197,8 @@ fn an_entry_costs_its_value_and_little_more_however_many_there_are() {
     let all = |entries| {
         [bytes_each::<496>(entries), bytes_each::<12>(entries), bytes_each::<8>(entries), bytes_each::<48>(entries)]
     };
-    // While a table grows, up to a tenth of its places is free; where it is full, none is.
-    for (bytes, most) in all(100_000).into_iter().zip([560, 25, 22, 64]) {
+    // While a table grows, a thirtieth of its places is free, and what was made for sets to come; where it is full, hardly any.
+    for (bytes, most) in all(100_000).into_iter().zip([540, 24, 20, 61]) {
         assert!(bytes <= most, "{bytes} bytes for an entry, more than {most}");
     }
     let place = [
