@@ -322,7 +322,7 @@ fn session_ended(gate: &Gate, context: &Context<'_>, record: &mut Record) {
 /// A password, or a proof, was wrong.
 fn sign_in_failed(gate: &Gate, context: &Context<'_>) {
     let asking = context.asking(gate);
-    let trusted = gate.shared.memory.readings(&asking, context.now).on_trusted_device();
+    let trusted = context.readings(gate).on_trusted_device();
     gate.shared.memory.signed_in(context.account.known(), &asking.visit(None), trusted, None, context.now);
 }
 

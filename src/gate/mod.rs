@@ -43,7 +43,8 @@ use self::record::LinePolicy;
 use self::streams::Streams;
 use crate::admission::Admission;
 use crate::clock::Clock;
-use crate::identity::Identity;
+use crate::identity::{Identity, breach};
+use crate::judge::history::Climate;
 use crate::listen::Inflow;
 use crate::lists::Lists;
 use crate::memory::Memory;
@@ -87,6 +88,8 @@ pub struct Gate {
     lines: Rc<LinePolicy>,
     streams: Streams,
     lookups: Lookups,
+    weather: RefCell<Reader<Climate>>,
+    leaks: RefCell<Reader<breach::Lists>>,
     ticks: Cell<u32>,
     next_id: Cell<[u64; 2]>,
 }
@@ -117,6 +120,8 @@ impl Gate {
             ledger: Ledger::new(outcomes, shared.names.clone()),
         });
         let lookups = Lookups::new(shared.lists.reader());
+        let weather = RefCell::new(shared.memory.weather());
+        let leaks = RefCell::new(shared.identity.breach.reader());
         Self {
             shared,
             worker,
@@ -126,6 +131,8 @@ impl Gate {
             lines,
             streams: Streams::default(),
             lookups,
+            weather,
+            leaks,
             ticks: Cell::new(0),
             next_id: Cell::new([seed[0] | 1, seed[1]]),
         }

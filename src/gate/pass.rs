@@ -76,7 +76,7 @@ async fn walk(
     let question = context.question(gate, &readings, away);
     let verdict = judge(&Question { safe_method: question.safe_method && asked.is_none(), ..question });
     record.judged(&verdict, context.stage);
-    verdict.toll.iter().for_each(|toll| gate.shared.memory.guards.count(toll));
+    verdict.toll.iter().for_each(|toll| gate.shared.memory.guards.count(gate.worker, toll));
     context.count_short(gate, &verdict);
     learn::fell(gate, context, &readings, &verdict.scored);
     let clearance = match verdict.outcome {

@@ -13,10 +13,15 @@ use crate::rules::guards::{Groups, Guards as Law};
 use crate::rules::signal::Group;
 
 const GROUPS: usize = Group::ALL.len();
+/// As many workers count without touching what another one counts in.
+const APART: usize = 16;
+/// What one worker counts.
+const CELLS: usize = 2 * GROUPS * SPAN;
 
 /// The guards of this process.
 #[derive(Debug)]
 pub struct Guards {
+    /// Those of each worker behind one another.
     counts: Box<[AtomicU32]>,
     frozen: AtomicU8,
     watch: Mutex<Watch>,
@@ -25,7 +30,7 @@ pub struct Guards {
 impl Default for Guards {
     fn default() -> Self {
         Self {
-            counts: std::iter::repeat_with(AtomicU32::default).take(2 * GROUPS * SPAN).collect(),
+            counts: std::iter::repeat_with(AtomicU32::default).take(APART * CELLS).collect(),
             frozen: AtomicU8::new(0),
             watch: Mutex::default(),
         }
@@ -45,11 +50,11 @@ impl Guards {
         Groups::from_bits(self.frozen.load(Ordering::Relaxed))
     }
 
-    /// Counts one customer.
-    pub fn count(&self, toll: &Toll) {
+    /// Counts one customer of this worker's.
+    pub fn count(&self, worker: usize, toll: &Toll) {
         let from = stage_place(toll.stage) * GROUPS;
         for (group, points) in toll.points.iter().enumerate() {
-            if let Some(count) = self.counts.get((from + group) * SPAN + bin(*points)) {
+            if let Some(count) = self.counts.get(worker % APART * CELLS + (from + group) * SPAN + bin(*points)) {
                 count.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -62,9 +67,11 @@ impl Guards {
             return Vec::new();
         }
         let mut slice: Slice = [[[0; SPAN]; GROUPS]; 2];
-        let cells = slice.iter_mut().flatten().flatten();
-        for (seen, count) in cells.zip(&self.counts) {
-            *seen = count.swap(0, Ordering::Relaxed);
+        for counts in self.counts.chunks(CELLS) {
+            let cells = slice.iter_mut().flatten().flatten();
+            for (seen, count) in cells.zip(counts) {
+                *seen += count.swap(0, Ordering::Relaxed);
+            }
         }
         let changes = watch.look(slice, law, now);
         self.frozen.store(watch.frozen().bits(), Ordering::Relaxed);

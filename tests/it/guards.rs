@@ -127,9 +127,9 @@ fn what_workers_count_freezes_the_next_request_and_strangers_count_for_nothing()
     let mut minutes = |count: u32, readings: &Readings| {
         let mut changes = Vec::new();
         for _ in 0..count {
-            for _ in 0..40 {
+            for worker in 0..40 {
                 let verdict = frozen(&rules, "checkout", Stage::Session, readings, guards.frozen());
-                verdict.toll.iter().for_each(|toll| guards.count(toll));
+                verdict.toll.iter().for_each(|toll| guards.count(worker, toll));
             }
             now = now.plus(std::time::Duration::from_secs(60));
             changes.extend(guards.look(&law, now));

@@ -38,7 +38,7 @@ impl Leaked {
         if journey.credential.is_none() && journey.account.is_none() {
             return Self::NOT_ASKED;
         }
-        let lists = gate.shared.identity.breach.lists();
+        let lists = gate.leaks.borrow_mut().pin();
         let exposure = match &journey.credential {
             None => Reading::Unknown(Why::NotAsked),
             Some(field) => {

@@ -471,7 +471,8 @@ impl<'a> Context<'a> {
 
     /// What the histories say about this request.
     pub fn readings(&self, gate: &Gate) -> Readings {
-        gate.shared.memory.readings(&self.asking(gate), self.now)
+        let climate = gate.weather.borrow_mut().pin();
+        gate.shared.memory.readings_in(&self.asking(gate), &climate, self.now)
     }
 
     /// What the judge is asked about this request.

@@ -27,7 +27,7 @@ use crate::judge::signals::exposure::Exposure;
 use crate::rules::breach::{Breach as Law, Kind, ListAt};
 use crate::rules::diagnostic::{Diagnostic, codes};
 use crate::rules::in_force::InForce;
-use crate::swap::Swap;
+use crate::swap::{Reader, Swap};
 
 /// How often the law is asked which lists it names.
 const LOOK: Duration = Duration::from_millis(100);
@@ -203,6 +203,11 @@ impl Breach {
     /// The lists in use.
     pub fn lists(&self) -> Arc<Lists> {
         self.lists.load()
+    }
+
+    /// The same for one worker, whose every sign-in reads them.
+    pub fn reader(&self) -> Reader<Lists> {
+        self.lists.reader()
     }
 
     /// Reads what a law names and is new or was replaced, before that law is in force; what is in use stays. Blocks.
