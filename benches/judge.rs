@@ -1,6 +1,7 @@
 //! What one whole judgement costs with the tables of a large site warm: what is remembered of everybody in the request is read, made
-//! into readings, scored and held against a ladder. Prints the median and the 99th percentile; the first argument that is a number
-//! says how many accounts there are (a million).
+//! into readings, scored and held against a ladder. Every second customer has come for a month, the others came for the first time an
+//! hour ago. Prints the median and the 99th percentile; the first argument that is a number says how many accounts there are (a
+//! million). `MIMALLOC_ALLOW_LARGE_OS_PAGES=1` lets the tables lie on large pages, as the program may.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 use weir::clock::Moment;
 use weir::confidence::{Confidence, Reading, Why};
 use weir::judge::decision::{Question, judge};
-use weir::judge::history::{Earned, Visit};
+use weir::judge::history::{AccountHistory, Earned, Visit};
 use weir::judge::seen::{Client, Listed, Software, Stack, Whereabouts};
 use weir::judge::signals::authentication::Proof;
 use weir::judge::stage::Stage;
@@ -26,6 +27,10 @@ use weir::subject::{Account, Device, Network};
 
 #[path = "../tests/it/law.rs"]
 mod law;
+
+/// As in the program: where the allocator puts a table is part of what it costs to read it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const NOW: Moment = Moment::from_unix_seconds(1_800_000_000);
 const CHROME: &str =
@@ -68,21 +73,26 @@ fn main() {
     for customer in 0..accounts {
         let visit = visit(customer, false);
         memory.signed_in(Some(Account::from_bits(spread(customer))), &visit, false, Some(Earned::Assured), NOW);
+        if customer % 2 == 1 {
+            memory.accounts.put(spread(customer), NOW, AccountHistory::of_a_regular(&visit, NOW));
+        }
     }
     let rules = law::law();
     let (checkout, login) = (rules.journey_named("checkout"), rules.journey_named("login"));
     let proof = Proof { level: rules.level_named("pwd").unwrap(), at: NOW, held: false, bound: false };
     let later = NOW.plus(Duration::from_secs(3600));
     println!("{accounts} accounts");
-    for (name, stage, elsewhere) in [
-        ("a customer's request", Stage::Session, false),
-        ("a stranger's request", Stage::Session, true),
-        ("a customer's attempt", Stage::Attempt, false),
-        ("a stranger's attempt", Stage::Attempt, true),
+    for (name, stage, elsewhere, odd) in [
+        ("a regular's request", Stage::Session, false, 1),
+        ("a new customer's request", Stage::Session, false, 0),
+        ("a stranger's request", Stage::Session, true, 0),
+        ("a regular's attempt", Stage::Attempt, false, 1),
+        ("a new customer's attempt", Stage::Attempt, false, 0),
+        ("a stranger's attempt", Stage::Attempt, true, 0),
     ] {
         let mut taken = Vec::with_capacity(400_000);
         for step in 0..400_000_u64 {
-            let customer = spread(step) % accounts;
+            let customer = (spread(step) % accounts) & !1 | odd;
             let visit = visit(customer, elsewhere);
             let asking = Asking {
                 account: Reading::Known(Account::from_bits(spread(customer))),
