@@ -60,7 +60,11 @@ impl Toll {
             clipped(Group::Exposure, said.iter().flatten().map(|(_, points)| *points).sum());
         let whole =
             |tenths: i32| i8::try_from(tenths.div_euclid(10)).unwrap_or(if tenths < 0 { i8::MIN } else { i8::MAX });
-        Some(Self { stage, points: tenths.map(whole) })
+        let mut points = [0; GROUPS];
+        for (points, tenths) in points.iter_mut().zip(tenths) {
+            *points = whole(tenths);
+        }
+        Some(Self { stage, points })
     }
 }
 

@@ -180,7 +180,10 @@ impl Rig {
 fn put(rules: &Path, name: &str, text: &str) {
     let path = rules.join(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, text).unwrap();
+    // As an editor does: whoever watches never reads half of it, nor an empty file, which is a law of its own.
+    let part = path.with_extension("part");
+    std::fs::write(&part, text).unwrap();
+    std::fs::rename(part, path).unwrap();
 }
 
 impl Drop for Rig {
