@@ -30,6 +30,7 @@ pub mod routes;
 pub mod ruleset;
 pub mod shared_signals;
 pub mod signal;
+pub mod snapshots;
 pub mod source;
 pub mod syntax;
 pub mod target;

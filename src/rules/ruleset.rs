@@ -28,6 +28,7 @@ use super::profiles::Profiles;
 use super::routes::Routes;
 use super::shared_signals::Transmitters;
 use super::signal::Weights;
+use super::snapshots::SnapshotLaw;
 use crate::confidence::Confidence;
 
 pub use super::cases::{Case, Given};
@@ -436,6 +437,8 @@ pub struct Journey {
     pub in_shadow: Option<InShadow>,
     /// Words of its own for customers.
     pub words: JourneyWords,
+    /// How customers' own last-known-good answers are kept and shown; not at all when absent.
+    pub snapshot: Option<SnapshotLaw>,
 }
 
 /// A journey's ladders with the rungs that are in shadow. `Journey::ladder` and `attempt` are without them: the rung above

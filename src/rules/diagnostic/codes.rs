@@ -132,6 +132,14 @@ codes! {
     CALIBRATION_OUTCOMES "W0233" Error "A calibration rests on too few outcomes."
     CALIBRATION_DAY "W0234" Error "The day of a calibration cannot be read."
     LIMIT_AGE "W0235" Error "A limit is for accounts of an age that is of no use."
+    SNAPSHOT_WITHOUT_LINE "W0240" Error "Snapshots would be shown to somebody who is not sure enough."
+    SNAPSHOT_NOT_CONTAINED "W0241" Error "Snapshots are kept that would never be shown."
+    SNAPSHOT_OF_NOTHING "W0242" Error "Snapshots are kept where nothing is looked at."
+    SNAPSHOT_OF_NOBODY "W0243" Error "Snapshots are kept of nobody: no subject is known."
+    SNAPSHOT_TIME "W0244" Error "A time of a snapshot is too short or too long to be of use."
+    BAD_POINTER "W0245" Error "A JSON pointer cannot be read."
+    SNAPSHOT_VARY "W0246" Error "A header cannot tell the answers of one customer apart."
+    SNAPSHOT_MEMBER "W0247" Error "A member that is added to an answer cannot be used."
 }
 
 #[cfg(test)]

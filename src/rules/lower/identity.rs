@@ -108,6 +108,7 @@ impl<'f> Lower<'f> {
         Means {
             proof: proof || self.means.proof || self.broken,
             level: step_up.map(|step_up| step_up.level),
+            nobody: self.means.nobody,
             text: self.broken
                 || (0..).zip(&self.help_files).any(|(at, _)| self.has_text(crate::rules::ruleset::HelpId(at))),
         }

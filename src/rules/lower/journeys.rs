@@ -60,6 +60,7 @@ impl Lower<'_> {
         let words = self.journey_words(&file.notice);
         let tried = attempt.as_ref().and_then(Option::as_ref).map(|attempt| &attempt.enforced);
         let budget = self.budget(&file.budget, ladder.as_ref().map(|ladder| &ladder.enforced), tried, view_line);
+        let snapshot = self.snapshot(name, file);
         let text = |field: &Field<crate::rules::syntax::files::BodyField>| {
             field.given().and_then(|body| body.field.given()).map(|name| name.value.clone())
         };
@@ -88,6 +89,7 @@ impl Lower<'_> {
             budget: budget?,
             calibration: None,
             words,
+            snapshot: snapshot?,
         })
     }
 

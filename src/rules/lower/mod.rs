@@ -26,6 +26,7 @@ mod routes;
 mod shared_signals;
 mod signals;
 mod sites;
+mod snapshots;
 
 use names::{Index, Levels, all, named, one};
 
@@ -64,6 +65,8 @@ struct Means {
     level: Option<Level>,
     /// Some help can be reached without a voice call.
     text: bool,
+    /// No rule says where the subject of a request comes from.
+    nobody: bool,
 }
 
 /// Makes the law, as far as it goes. The caller drops it when there were errors.
@@ -113,10 +116,12 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
 
     lower.languages(languages, &notices::worded(files));
 
+    let nobody = identity.is_none_or(|identity| identity.subject.is_absent());
     let (step_up, mut marked) = lower.step_up(step_up);
     let clients = lower.clients(identity, &all(files, |file| &file.key), channels);
     let (identity, ends) = lower.identity(identity);
     marked.extend(ends);
+    lower.means.nobody = nobody;
     lower.means = lower.means_of(step_up.as_ref(), &identity);
     let help = lower.all_help();
     let sites = lower.sites(all(files, |file| &file.site));

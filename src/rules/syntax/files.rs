@@ -19,6 +19,7 @@ use super::notices::{LanguagesFile, NoticeFile, ProfileFile};
 use super::playbooks::{ChannelWord, ClassWord, ModeWord};
 use super::shared_signals::TransmitterFile;
 use super::signals::{CountsWord, SignalFile};
+use super::snapshots::SnapshotFile;
 use super::streams::UpgradeName;
 use super::table::{Field, Form, Said, Shape, Value, Walk, table, words};
 use super::written::{
@@ -322,7 +323,7 @@ table! {
         /// The words that customers read on this journey, by language.
         notice: Named<NoticeFile<false>> = optional;
         /// What is kept as the customer's own last-known-good answer.
-        snapshot: Later = not_yet;
+        snapshot: SnapshotFile = optional;
         /// How it is served under load.
         priority: Later = not_yet;
         /// Which channels it belongs to.
