@@ -30,7 +30,8 @@ const TURNS: usize = 32;
 /// An HTTP/1.1 connection.
 pub(super) struct Line<S: Streamed> {
     sender: http1::SendRequest<Sending<S>>,
-    connection: http1::Connection<TokioIo<Tap>, Sending<S>>,
+    /// None once it is over and a request was still waiting in it.
+    connection: Option<http1::Connection<TokioIo<Tap>, Sending<S>>>,
     desk: Rc<Desk>,
     again: Arc<Again>,
     inner: Waker,
@@ -80,7 +81,7 @@ impl<S: Streamed> Line<S> {
         let inner = Waker::from(again.clone());
         Ok(Box::new(Self {
             sender,
-            connection,
+            connection: Some(connection),
             desk,
             again,
             inner,
@@ -98,7 +99,9 @@ impl<S: Streamed> Line<S> {
         let mut cx = Context::from_waker(&self.inner);
         for _ in 0..TURNS {
             self.again.0.store(false, Ordering::Relaxed);
-            if self.over || Pin::new(&mut self.connection).poll(&mut cx).is_ready() {
+            if self.over
+                || self.connection.as_mut().is_none_or(|connection| Pin::new(connection).poll(&mut cx).is_ready())
+            {
                 self.over = true;
                 return false;
             }
@@ -136,7 +139,7 @@ impl<S: Streamed> Line<S> {
         if !self.over {
             return None;
         }
-        let parts = self.connection.into_parts();
+        let parts = self.connection?.into_parts();
         Some((parts.io.into_inner().into_stream(), parts.read_buf))
     }
 
@@ -154,7 +157,14 @@ impl<S: Streamed> Line<S> {
         let mut written = 0;
         self.alarm.set(answer);
         poll_fn(|cx| {
-            match self.drive(cx, |cx| reply.as_mut().poll(cx)) {
+            let polled = match self.drive(cx, |cx| reply.as_mut().poll(cx)) {
+                // It ended before it took the request up: let go of, it gives it back.
+                Poll::Pending if self.over && self.connection.take().is_some() => {
+                    self.drive(cx, |cx| reply.as_mut().poll(cx))
+                }
+                polled => polled,
+            };
+            match polled {
                 Poll::Ready(Ok(response)) => {
                     self.alarm.lift();
                     return Poll::Ready(Ok(response));
@@ -202,7 +212,9 @@ impl<S: Streamed> Line<S> {
         }
         for _ in 0..TURNS {
             self.again.0.store(false, Ordering::Relaxed);
-            if !self.over && Pin::new(&mut self.connection).poll(&mut inner).is_ready() {
+            if !self.over
+                && self.connection.as_mut().is_none_or(|connection| Pin::new(connection).poll(&mut inner).is_ready())
+            {
                 self.over = true;
             }
             if let Poll::Ready(come) = wanted(&mut inner) {

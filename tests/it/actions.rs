@@ -267,6 +267,22 @@ async fn an_app_of_another_origin_can_read_what_weir_says_and_preflights_go_thro
 }
 
 #[tokio::test]
+async fn an_upstream_that_goes_while_its_connections_rest_is_missed_at_once() {
+    for _ in 0..8 {
+        let mut rig = Rig::with(JOURNEYS);
+        let mut client = rig.client(Protocol::H1);
+        for _ in 0..4 {
+            assert_eq!(client.get("/anything").await.status, StatusCode::OK);
+        }
+        rig.upstream.go();
+        for _ in 0..2 {
+            let gone = client.get("/anything").await;
+            assert!(gone.header("proxy-status").starts_with("weir; error=connection_refused"), "{gone:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_upstream_that_is_gone_is_said_calmly_and_honestly() {
     let mut upstream = Upstream::shop();
     upstream.go();

@@ -35,6 +35,8 @@ pub struct Upstream {
     seen: Arc<Mutex<Vec<Seen>>>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    /// Holds the port once it is gone, so that nobody else is given it and answers there.
+    kept: Option<socket2::Socket>,
 }
 
 impl Upstream {
@@ -80,7 +82,7 @@ impl Upstream {
                 }
             });
         });
-        Self { address, seen, stop: Some(stop), thread: Some(thread) }
+        Self { address, seen, stop: Some(stop), thread: Some(thread), kept: None }
     }
 
     /// Everything received so far.
@@ -98,6 +100,9 @@ impl Upstream {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+            socket.set_reuse_address(true).unwrap();
+            self.kept = socket.bind(&self.address.into()).is_ok().then_some(socket);
         }
     }
 }
