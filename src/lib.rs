@@ -8,7 +8,7 @@
 //! | --- | --- | --- |
 //! | 5 house | [`app`], [`cli`], [`demo`] | everything |
 //! | 4 path, control | [`gate`]; beside it [`control`], [`settings`] | floors 0-3 |
-//! | 3 edges | [`listen`], [`identity`], [`lists`], [`memory`], [`outcomes`], [`upstream`] | floors 0-2, not each other |
+//! | 3 edges | [`listen`], [`identity`], [`lists`], [`memory`], [`outcomes`], [`snapshots`], [`upstream`] | floors 0-2, not each other |
 //! | 2 judgement, admission | [`judge`], [`admission`] | floors 0-1; pure: no socket, no clock, no waiting |
 //! | 1 law | [`rules`] | floor 0; pure; one file reads files |
 //! | 0 words | [`alarm`], [`clock`], [`confidence`], [`subject`], [`swap`], [`telemetry`] | nothing of ours |
@@ -77,6 +77,7 @@ pub mod memory;
 pub mod outcomes;
 pub mod rules;
 pub mod settings;
+pub mod snapshots;
 pub mod subject;
 pub mod swap;
 pub mod telemetry;

@@ -5,6 +5,7 @@
 pub mod control;
 pub mod memory;
 pub mod outcomes;
+pub mod snapshots;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use ipnet::IpNet;
 use self::control::{ControlDoor, ControlFile};
 use self::memory::{MemoryBounds, MemoryFile};
 use self::outcomes::{OutcomesFile, OutcomesKept};
+use self::snapshots::{SnapshotsFile, SnapshotsKept};
 use crate::rules::diagnostic::{Code, Diagnostic, codes};
 use crate::rules::source::{Source, Sources, Span};
 use crate::rules::syntax;
@@ -45,6 +47,8 @@ pub struct Settings {
     pub memory: MemoryBounds,
     /// How outcomes are kept; not at all when absent.
     pub outcomes: Option<OutcomesKept>,
+    /// How much is kept of customers' own answers.
+    pub snapshots: SnapshotsKept,
 }
 
 /// One listening socket.
@@ -193,6 +197,8 @@ table! {
         memory: MemoryFile = default("{}");
         /// Decisions and how they turned out, kept for calibration.
         outcomes: OutcomesFile = default("{}");
+        /// Customers' own last-known-good answers.
+        snapshots: SnapshotsFile = default("{}");
         /// State shared with other processes.
         shared: Later = not_yet;
     }
@@ -341,6 +347,7 @@ impl Lift<'_> {
         });
         let memory = file.memory.given().and_then(|memory| self.memory(memory));
         let outcomes = file.outcomes.given().and_then(|outcomes| self.outcomes(outcomes));
+        let snapshots = file.snapshots.given().and_then(|snapshots| self.snapshots(snapshots));
         Some(Settings {
             listeners: listeners?,
             workers: number(&file.workers)?,
@@ -352,6 +359,7 @@ impl Lift<'_> {
             decisions: decisions?,
             memory: memory?,
             outcomes: outcomes?,
+            snapshots: snapshots?,
         })
     }
 

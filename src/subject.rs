@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use siphasher::sip::SipHasher13;
+use siphasher::sip128::{self, Hasher128 as _};
 
 macro_rules! hashed {
     ($(#[$doc:meta])* $name:ident) => {
@@ -84,6 +85,31 @@ pub fn account_name(name: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whose something is: an account, and its name to the letter. Where two accounts of an application differ only in letter case or
+/// space, they are one [`Account`] and two owners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Owner {
+    account: Account,
+    name: [u64; 2],
+}
+
+impl Owner {
+    /// Takes up what a table kept.
+    pub const fn from_parts(account: Account, name: [u64; 2]) -> Self {
+        Self { account, name }
+    }
+
+    /// The account.
+    pub const fn account(&self) -> Account {
+        self.account
+    }
+
+    /// The hash of the name, as it was written.
+    pub const fn name(&self) -> [u64; 2] {
+        self.name
+    }
+}
+
 /// Makes the hashes. One for the process; its key never leaves memory unencrypted.
 #[derive(Clone)]
 pub struct Names {
@@ -115,6 +141,15 @@ impl Names {
     /// The account of this name. Surrounding space and letter case do not make another account.
     pub fn account(&self, name: &str) -> Account {
         Account(self.hash(1, &[account_name(name).as_bytes()]))
+    }
+
+    /// The owner of this name, to the letter: 128 bits, so that no two names of a deployment ever meet.
+    pub fn owner(&self, name: &str) -> Owner {
+        let mut hasher = sip128::SipHasher13::new_with_key(&self.key);
+        hasher.write_u8(9);
+        hasher.write(name.as_bytes());
+        let hash = hasher.finish128();
+        Owner { account: self.account(name), name: [hash.h1, hash.h2] }
     }
 
     /// The device with this identifier.

@@ -29,7 +29,7 @@ use crate::memory::keeper::Keeper;
 use crate::outcomes::Kept;
 use crate::rules::guards::Guards;
 use crate::rules::in_force::InForce;
-use crate::rules::ruleset::{Journey, RuleSet};
+use crate::rules::ruleset::{Journey, JourneyId, RuleSet};
 use crate::telemetry::floating::ShownLine;
 use crate::telemetry::lines::Recent;
 use crate::telemetry::lists::ListState;
@@ -86,11 +86,13 @@ impl Beside {
             recent: self.recent,
             keeper: self.keeper,
             outcomes: self.outcomes,
+            snapshots: self.shared.snapshots.clone(),
             tokens: self.door.as_ref().map(|door| door.tokens.clone()).unwrap_or_default(),
         };
         let beating = beat(self.law.clone(), self.shared.telemetry.clone(), tower, rooms, stop.clone());
         let watching = watch_files(self.law.clone(), stop.clone());
-        let gauging = gauge(self.law.clone(), self.shared.clone(), self.doors.clone(), stop.clone());
+        let gauging =
+            gauge((self.law.clone(), self.reach.clone()), self.shared.clone(), self.doors.clone(), stop.clone());
         let probing = health::watch(self.reach.clone(), self.law.in_force().clone(), stop.clone());
         let fetching =
             self.shared.identity.keep_keys(self.law.in_force().clone(), self.shared.clock.clone(), stop.clone());
@@ -150,8 +152,38 @@ fn rooms(law: &Arc<Law>, shared: &Shared, reach: &Arc<Reach>, doors: &Doors) -> 
             "breach": leaked(&shared, &in_force.rules),
             "guards": guarded(&shared),
             "lines": floated(&shared, &in_force.rules),
+            "snapshots": kept(&shared),
         })
     })
+}
+
+/// How what is kept of customers' own answers stands.
+fn kept(shared: &Shared) -> Value {
+    let standing = shared.snapshots.standing();
+    let mut shown = json!(standing);
+    shown["oldest"] = standing.oldest.map_or(Value::Null, |oldest| json!(written(oldest)));
+    shown
+}
+
+/// Which journeys that keep answers are contained now: their time to be kept does not run on.
+fn look_at_journeys(law: &Law, shared: &Shared, reach: &Reach, now: Moment) {
+    let in_force = law.in_force().load();
+    let rules = &in_force.rules;
+    if !rules.keeps_snapshots() {
+        return;
+    }
+    let away = rules.upstreams.iter().map(|upstream| reach.away(upstream)).collect::<Vec<_>>();
+    let contained = |id: JourneyId| {
+        let served = rules.routes.paths_of(id).flat_map(|path| rules.sites.iter().map(|site| site.upstream_of(path)));
+        served.into_iter().any(|upstream| away.get(upstream.index()) == Some(&true))
+            || in_force
+                .effects
+                .on(Some(id))
+                .any(|(entry, added)| !entry.shadow && now < entry.ends && added.contained.is_some())
+    };
+    let all = rules.journey_ids().zip(&rules.journeys);
+    let kept = all.filter_map(|(id, journey)| Some((&*journey.name, journey.snapshot.as_ref()?.keep, contained(id))));
+    shared.snapshots.look(&kept.collect::<Vec<_>>(), now);
 }
 
 /// The lists of what has leaked, with their state.
@@ -316,7 +348,7 @@ fn guarded(shared: &Shared) -> Vec<Value> {
 }
 
 /// Keeps the gauges that nobody's own code path sets, and looks after those who report from outside.
-async fn gauge(law: Arc<Law>, shared: Shared, doors: Doors, mut stop: watch::Receiver<bool>) {
+async fn gauge((law, reach): (Arc<Law>, Arc<Reach>), shared: Shared, doors: Doors, mut stop: watch::Receiver<bool>) {
     let mut beats = tokio::time::interval(Duration::from_secs(1));
     let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
     let mut transmitters = Tending::default();
@@ -337,6 +369,7 @@ async fn gauge(law: Arc<Law>, shared: Shared, doors: Doors, mut stop: watch::Rec
         transmitters.look(&shared, &rules, now);
         guard(&law, &shared, &rules.guards, now);
         float(&law, &shared, &in_force, now);
+        look_at_journeys(&law, &shared, &reach, now);
         shared.telemetry.lists.show(shared.identity.breach.show(rules.breach.as_ref(), now).iter().map(|list| {
             ListState {
                 list: list.kind.word(),

@@ -43,6 +43,7 @@ fn token(setting: &TokenSetting) -> Result<Token, StartError> {
     let role = match setting.role {
         TokenRole::Operator => Role::Operator,
         TokenRole::Agent => Role::Agent,
+        TokenRole::Application => Role::Application,
         TokenRole::Viewer => Role::Viewer,
     };
     Ok(Token { name: setting.name.clone(), role, sha256 })

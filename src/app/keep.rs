@@ -1,13 +1,20 @@
-//! A thread that writes what is remembered to the data directory now and then, and a last time when the process ends.
+//! A thread that writes what is remembered to the data directory now and then, and a last time when the process ends; and what
+//! keeps customers' own answers there.
 
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{StartError, thread};
+use crate::clock::Clock;
+use crate::identity::naming;
 use crate::memory::keeper::Keeper;
 use crate::outcomes::Kept;
+use crate::settings::Settings;
+use crate::snapshots::{self, Snapshots};
+use crate::telemetry::Telemetry;
 
 /// How long the end waits for the last writing. A disk that hangs does not keep the process.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -57,4 +64,21 @@ impl Keeping {
             }
         }
     }
+}
+
+/// Where customers' own answers are kept, if they are, and what keeps them. A key or a file that cannot be used is said, and keeps
+/// nothing from starting.
+pub(super) fn snapshots(
+    settings: &Settings,
+    data: &Path,
+    (clock, telemetry): (&Clock, &Telemetry),
+) -> (Snapshots, Option<snapshots::Keeper>) {
+    let kept = settings.snapshots;
+    if !kept.on {
+        return (Snapshots::off(clock.clone(), telemetry.clone()), None);
+    }
+    let key = naming::snapshots_key(data).map_err(|error| error.to_string());
+    let bounds = snapshots::Bounds { memory: kept.memory, disk: kept.disk, largest: kept.largest };
+    let (all, keeper) = Snapshots::open(data, key, bounds, clock.clone(), telemetry.clone());
+    (all, Some(keeper))
 }

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 
 use self::beside::Beside;
 use self::door::Door;
-use self::keep::Keeping;
+use self::keep::{Keeping, snapshots};
 use self::worker::Worker;
 use crate::clock::Clock;
 use crate::control::disk::{Disk, DiskThread};
@@ -44,6 +44,7 @@ use crate::memory::{Memory, Places};
 use crate::outcomes::{self, Kept};
 use crate::rules::ruleset::{RuleSet, Server};
 use crate::settings::{DecisionsTo, Listener, Settings, Tls};
+use crate::snapshots::Snapshots;
 use crate::telemetry::Telemetry;
 use crate::telemetry::lines::{Destination, Office, Writer};
 use crate::upstream::Reach;
@@ -147,6 +148,8 @@ pub struct Weir {
     pub law: Arc<Law>,
     /// The keeper of the lists of addresses.
     pub lists: Arc<Lists>,
+    /// The keeper of customers' own last-known-good answers.
+    pub snapshots: Snapshots,
     /// Metrics.
     pub telemetry: Telemetry,
     /// Warnings of the first reading, rendered; empty when there are none.
@@ -160,6 +163,7 @@ pub struct Weir {
     writers: [Option<Writer>; 2],
     disk: Option<DiskThread>,
     keeping: Option<Keeping>,
+    answers: Option<JoinHandle<()>>,
 }
 
 impl Weir {
@@ -179,7 +183,8 @@ impl Weir {
         let (law, disk, loaded) = open_law(&options, &telemetry, &socket, loaded, breach.clone())?;
         let warnings = loaded.render(false);
         let data = socket.parent().unwrap_or(Path::new("."));
-        let shared = shared(&settings, data, (&options.clock, &telemetry), breach)?;
+        let (snapshots, answers) = snapshots(&settings, data, (&options.clock, &telemetry));
+        let shared = shared(&settings, data, (&options.clock, &telemetry), (breach, snapshots))?;
         let keeper = Arc::new(keeper(&settings, data, &shared));
         keeper.load();
         shared.lists.settle(&law.in_force().load().rules.lists, options.clock.now());
@@ -243,6 +248,7 @@ impl Weir {
             socket,
             law: law.clone(),
             lists: shared.lists.clone(),
+            snapshots: shared.snapshots.clone(),
             telemetry: telemetry.clone(),
             warnings,
             certificates,
@@ -254,6 +260,7 @@ impl Weir {
             writers: [writer, outcomes_writer],
             disk: Some(disk),
             keeping: Some(Keeping::start(keeper.clone(), kept.clone(), settings.memory.checkpoint)?),
+            answers: answers.map(|keeper| thread("weir-snapshots".into(), move || keeper.run())).transpose()?,
         };
         for number in 0..workers {
             let mut entrances = Vec::new();
@@ -326,6 +333,12 @@ impl Weir {
             && control.join().is_err()
         {
             tracing::error!("the control thread ended by a panic");
+        }
+        self.snapshots.close();
+        if let Some(answers) = self.answers.take()
+            && answers.join().is_err()
+        {
+            tracing::error!("the thread that keeps customers' answers ended by a panic");
         }
         if let Some(keeping) = self.keeping.take() {
             keeping.join();
@@ -509,7 +522,7 @@ fn shared(
     settings: &Settings,
     data: &Path,
     (clock, telemetry): (&Clock, &Telemetry),
-    breach: Arc<Breach>,
+    (breach, snapshots): (Arc<Breach>, Snapshots),
 ) -> Result<Shared, StartError> {
     let names = naming::open(data)
         .map_err(|error| doing("the key of the hashes in the data directory")(io::Error::other(error)))?;
@@ -532,6 +545,8 @@ fn shared(
         lists: Arc::new(Lists::new(telemetry.listed.clone())),
         admission: Arc::default(),
         telemetry: telemetry.clone(),
+        snapshots,
+        circuits: Arc::default(),
         streams: Arc::new(Room::new(settings.bounds.streams, settings.times.stream_age)),
         whole_body: settings.bounds.whole_body,
     })

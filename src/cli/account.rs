@@ -13,6 +13,7 @@ use super::SteerArguments;
 use super::asking;
 use super::say::say;
 use super::steer::finish;
+use crate::memory::stores::About;
 use crate::memory::{Memory, Places};
 use crate::rules::signal::Signal;
 
@@ -195,7 +196,8 @@ fn erased(document: &Value) -> String {
 /// Prints what is kept, about whom, as what, for how long, why, and how it is erased.
 pub fn data_map(arguments: &DataMapArguments) -> anyhow::Result<ExitCode> {
     let memory = Memory::new(&Places::default());
-    let stores: Vec<Value> = memory.stores().iter().map(|store| json!(store.about())).collect();
+    let stores: Vec<Value> =
+        memory.stores().iter().map(|store| json!(store.about())).chain([json!(SNAPSHOTS)]).collect();
     let signals: Vec<Value> = Signal::ALL
         .iter()
         .map(|signal| {
@@ -212,6 +214,18 @@ pub fn data_map(arguments: &DataMapArguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The one store that is not in the memory's own list.
+const SNAPSHOTS: About = About {
+    name: "snapshots",
+    whom: "one account, to the letter of its name",
+    holds: "the application's own last good answers to it, on journeys with `snapshot`: bodies and content types, without cookies and without what the rules mask; sealed (AES-256-GCM) under a key made from snapshots.key and the account's own salt",
+    key: "keyed hashes of the account's name, and of host and target",
+    purpose: "to show customers what is theirs while the application is away",
+    kept: "`keep` of the journey's snapshot since the application answered (30d), not counting incidents",
+    erased: "weir erase, from memory and disk at once, with the salt without which no copy can be read",
+    on_disk: true,
+};
+
 /// What is in the data directory or goes out beside the stores.
 const ELSEWHERE: &[(&str, &str)] = &[
     ("passwords", "compared in place on sign-in routes and dropped; never stored, never logged"),
@@ -224,6 +238,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "only where [outcomes] keep says so: what was decided and how it turned out, under hashes, for calibration; at most 180 days, then the day's file goes; weir erase reaches them",
     ),
     ("audit record", "who changed what and why; of accounts that were shown or erased, the hash"),
+    ("snapshots.key", "the key that kept answers are sealed under; without it they cannot be read"),
     ("names.key", "the key of all hashes; without it nothing here can be told to be about anybody"),
 ];
 

@@ -104,6 +104,8 @@ enum TokenRole {
     Operator,
     /// Status, journeys, handoffs by reference, what to say and do
     Agent,
+    /// Handing over answers to keep for customers
+    Application,
     /// Looking, without anything about a person
     Viewer,
 }
@@ -285,6 +287,7 @@ pub(super) fn token(arguments: &TokenArguments) -> anyhow::Result<ExitCode> {
     let role = match arguments.role {
         TokenRole::Operator => "operator",
         TokenRole::Agent => "agent",
+        TokenRole::Application => "application",
         TokenRole::Viewer => "viewer",
     };
     let name = &arguments.name;

@@ -20,6 +20,7 @@ mod run;
 mod say;
 mod schema;
 mod sessions;
+mod snapshots;
 mod steer;
 mod test;
 
@@ -131,6 +132,8 @@ enum Command {
     Import(import::ImportArguments),
     /// Show how the lists of addresses do, or what they say of one address
     Lists(lists::ListsArguments),
+    /// Show what is kept of customers' own last-known-good answers, or keep more of them
+    Snapshots(snapshots::SnapshotsArguments),
     /// Show whose confidence rests on one family of signals
     Sessions(sessions::SessionsArguments),
     /// Listen to what happens in a running Weir
@@ -284,6 +287,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::DataMap(arguments) => account::data_map(&arguments),
         Command::Import(arguments) => import::import(&arguments),
         Command::Lists(arguments) => lists::lists(&arguments),
+        Command::Snapshots(arguments) => snapshots::snapshots(&arguments),
         Command::Sessions(arguments) => sessions::sessions(&arguments),
         Command::Events(arguments) => audit::events(&arguments),
         Command::Audit(arguments) => audit::audit(&arguments),

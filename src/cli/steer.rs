@@ -150,6 +150,13 @@ fn table(document: &Value) -> String {
             .collect();
         row("upstream", format!("{}: {}", text(&upstream["name"]), servers.join(", ")));
     }
+    let snapshots = &rooms["snapshots"];
+    if let Some(trouble) = snapshots["trouble"].as_str() {
+        let state = if snapshots["on"] == true { "NOT KEPT" } else { "OFF" };
+        row("SNAPSHOTS", format!("{state}: {trouble}"));
+    } else if snapshots["answers"].as_u64().is_some_and(|answers| answers > 0) {
+        row("snapshots", format!("{} answers, {} bytes", snapshots["answers"], snapshots["bytes"]));
+    }
     for guard in rooms["guards"].as_array().into_iter().flatten() {
         if let Some(since) = guard["frozen_since"].as_str() {
             let shift = guard["shift"].as_f64().map_or(String::new(), |shift| format!(", {shift:+} points"));

@@ -12,6 +12,8 @@ pub enum Role {
     Operator,
     /// What a contact centre needs: status, journeys, handoffs by reference, what to say and do.
     Agent,
+    /// The application itself: it hands over answers to keep for its customers, and nothing else.
+    Application,
     /// Looking, without anything about a person.
     Viewer,
     /// The machine itself: an end, a trigger, a file that was saved.
@@ -24,6 +26,7 @@ impl Role {
         match self {
             Self::Operator => "operator",
             Self::Agent => "agent",
+            Self::Application => "application",
             Self::Viewer => "viewer",
             Self::Weir => "weir",
         }

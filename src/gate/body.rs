@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Frame, SizeHint};
 
+use super::continuity::store::Tee;
 use super::streams::{Ended, Stay};
 use crate::listen::Inflow;
 use crate::upstream::{Answer, BoxError, Flow};
@@ -20,6 +21,8 @@ pub enum Body {
     Passed(Answer<Inflow>),
     /// Passed on for as long as it goes on, unless something ends it.
     Open(Box<Open>),
+    /// Passed on, and gathered to be kept.
+    Kept(Box<Tee>),
 }
 
 /// An answer that goes on.
@@ -90,6 +93,7 @@ impl http_body::Body for Body {
             Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Passed(answer) => Pin::new(answer).poll_frame(cx).map_err(Into::into),
             Self::Open(open) => open.poll_frame(cx),
+            Self::Kept(tee) => tee.poll_frame(cx),
         }
     }
 
@@ -98,6 +102,7 @@ impl http_body::Body for Body {
             Self::Own(bytes) => bytes.is_none(),
             Self::Passed(answer) => answer.is_end_stream(),
             Self::Open(open) => open.answer.as_ref().is_none_or(http_body::Body::is_end_stream),
+            Self::Kept(tee) => tee.is_end_stream(),
         }
     }
 
@@ -105,6 +110,7 @@ impl http_body::Body for Body {
         match self {
             Self::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
             Self::Passed(answer) => answer.size_hint(),
+            Self::Kept(tee) => tee.size_hint(),
             Self::Open(open) => {
                 open.answer.as_ref().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
             }

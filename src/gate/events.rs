@@ -21,6 +21,7 @@ use super::prepared::Prepared;
 use super::record::Record;
 use crate::clock::Moment;
 use crate::identity::security_event::{Refusal, SecurityEvent, Unverified};
+use crate::judge::history::{Report, Reported};
 use crate::listen::{Inflow, Peer, Scheme};
 use crate::memory::transmitters::Admitted;
 use crate::rules::ruleset::RuleSet;
@@ -160,7 +161,7 @@ fn apply(
 ) -> Result<(), Untaken> {
     let memory = &gate.shared.memory;
     // First those that have waited, so that nothing overtakes.
-    memory.let_through(law, now);
+    memory.let_through(law, now, |report| void(&gate.shared, report));
     if !memory.transmitters.has_room(law, event.events.len(), now) {
         count(gate, law, "no_room");
         return Err(Untaken::Full);
@@ -177,7 +178,9 @@ fn apply(
                 Admitted::Now => {
                     record.account = report.account.or(record.account);
                     record.session = report.session.or(record.session);
-                    if memory.report(&report, now) { "applied" } else { "no_room" }
+                    let applied = memory.report(&report, now);
+                    void(&gate.shared, &report);
+                    if applied { "applied" } else { "no_room" }
                 }
                 Admitted::Held { waiting } => {
                     if waiting == 1 {
@@ -199,6 +202,23 @@ fn apply(
         count(gate, law, outcome);
     }
     Ok(())
+}
+
+/// What was kept of an account before its credentials were in the wrong hands or changed, its sessions were revoked or it was shut is
+/// not shown any more. The end of one session ends that one alone: it is not verified from now on.
+fn void(shared: &Shared, report: &Report) {
+    match report.reported {
+        Reported::Compromised
+        | Reported::CredentialChanged
+        | Reported::Disabled
+        | Reported::SessionsRevoked
+        | Reported::Recycled => {
+            let whole =
+                report.account.filter(|_| report.session.is_none() || report.reported != Reported::SessionsRevoked);
+            whole.into_iter().for_each(|account| shared.snapshots.void_account(account));
+        }
+        Reported::Risk(_) | Reported::Enabled | Reported::ProofLowered => {}
+    }
 }
 
 fn count(gate: &Gate, law: &Transmitter, outcome: &'static str) {
@@ -254,7 +274,7 @@ impl Tending {
         let mut shown = Vec::new();
         let mut silent = Vec::new();
         for law in laws {
-            let through = memory.let_through(law, now);
+            let through = memory.let_through(law, now, |report| void(shared, report));
             if through > 0 {
                 tracing::info!(transmitter = &*law.name, through, "events that were held back were applied");
             }

@@ -80,6 +80,7 @@ pub fn from(
         went_on(gate, context);
         if !status.is_client_error() {
             password_reset(gate, context);
+            credentials_changed(gate, context);
         }
     }
     let Some((journey, succeeds)) = signs_in.and_then(|journey| Some((journey, journey.succeeds_on.as_ref()?))) else {
@@ -89,6 +90,7 @@ pub fn from(
     let account = said.subject.as_deref().map(|name| gate.shared.names.account(name));
     if let Some(account) = account {
         context.account = Reading::Known(account);
+        context.owner = said.subject.as_deref().map(|name| gate.shared.names.owner(name));
         record.account = Some(account);
     }
     if journey.account.is_some()
@@ -195,6 +197,10 @@ fn sign_in_worked(
     for session in opened(context, issued, challenged) {
         gate.shared.memory.ended.opened(session);
         gate.shared.memory.sessions.put(session.bits(), context.now, facts);
+        if context.prepared.keeps_snapshots() {
+            let owner = context.owner.filter(|owner| Some(owner.account()) == context.account.known());
+            gate.shared.memory.owned(session, owner, context.now);
+        }
         record.session = Some(session);
         context.session = Some(session);
         context.facts = Some(facts);
@@ -331,6 +337,20 @@ fn password_reset(gate: &Gate, context: &Context<'_>) {
     let resets = context.journey.is_some_and(|id| context.prepared.rules().journey(id).resets_password);
     if let (true, false, Some(account)) = (resets, context.safe, context.account.known()) {
         gate.shared.memory.reset(account, &context.asking(gate).visit(None), context.now);
+    }
+}
+
+/// Whoever is verified changed a password or an address: what was kept before is void. One that nobody has proved to own an account
+/// voids nothing of it, or anybody could.
+fn credentials_changed(gate: &Gate, context: &Context<'_>) {
+    let changes = |id| {
+        let journey = context.prepared.rules().journey(id);
+        journey.changes_account || journey.resets_password
+    };
+    if let (false, true, true, Some(account)) =
+        (context.safe, context.vouched, context.journey.is_some_and(changes), context.account.known())
+    {
+        gate.shared.snapshots.void_account(account);
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod body;
 pub mod context;
+pub mod continuity;
 pub mod cors;
 pub mod events;
 pub mod fault;
@@ -36,6 +37,7 @@ use http::HeaderValue;
 pub use pass::pass;
 
 use self::context::seen::Lookups;
+use self::continuity::circuit::Circuits;
 use self::line::Stamp;
 use self::outcome::Ledger;
 use self::prepared::Prepared;
@@ -49,6 +51,7 @@ use crate::listen::Inflow;
 use crate::lists::Lists;
 use crate::memory::Memory;
 use crate::rules::in_force::InForce;
+use crate::snapshots::Snapshots;
 use crate::subject::Names;
 use crate::swap::Reader;
 use crate::telemetry::Telemetry;
@@ -72,6 +75,10 @@ pub struct Shared {
     pub admission: Arc<Admission>,
     /// Metrics.
     pub telemetry: Telemetry,
+    /// Customers' own last-known-good answers.
+    pub snapshots: Snapshots,
+    /// Which upstreams fail.
+    pub circuits: Arc<Circuits>,
     /// Room for what stays open.
     pub streams: Arc<streams::Room>,
     /// A body of at most so many bytes is read whole before anything is judged.

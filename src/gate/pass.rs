@@ -4,12 +4,14 @@ use http::{Request, Response};
 
 use super::body::Body;
 use super::context::Context;
+use super::continuity::Sight;
+use super::continuity::serve::{self, Asked};
 use super::notice::{Audience, Reader};
 use super::own::Own;
 use super::record::Record;
 use super::said::Said;
 use super::streams::Opening;
-use super::{Gate, answer, context, events, learn, limits, outcome, step_up, tunnel};
+use super::{Gate, answer, context, continuity, events, learn, limits, outcome, step_up, tunnel};
 use crate::judge::decision::{Outcome, Question};
 use crate::judge::judge;
 use crate::listen::{Inflow, Peer};
@@ -83,14 +85,27 @@ async fn walk(
         Outcome::Cleared(clearance) => clearance,
         Outcome::Held(hold) => answer::hold(gate, context, (hold, verdict.speaker), reader, record)?,
     };
+    let sight = match &asked {
+        None => Sight::of(gate, context, (&head, &body), (&clearance, &readings, away), record),
+        Some(_) => None,
+    };
     let charged = limits::charge(gate, context, &head, record)?;
+    if let Some(sight) = &sight
+        && let Some(shown) = sight.before(gate, context, record).await
+    {
+        return Ok(shown);
+    }
     let law = rules.upstream(context.upstream);
     let slot = prepared.lane(context.upstream).admit(law.max_in_flight, context.network.bits());
     let slot = match slot {
         Ok(slot) => slot,
         Err(full) => {
             charged.give_back(prepared);
-            return Err(Own::busy(law, full));
+            let shown = match &sight {
+                Some(sight) => Box::pin(sight.show(gate, context, "busy", record)).await,
+                None => None,
+            };
+            return shown.ok_or_else(|| Own::busy(law, full));
         }
     };
 
@@ -101,16 +116,26 @@ async fn walk(
         charged.answered(prepared, opened.as_ref().ok().map(Response::status));
         return opened;
     }
-    let request = context.outgoing(peer, head, body, record);
+    let mut request = context.outgoing(peer, head, body, record);
+    continuity::leaving(gate, context);
+    sight.iter().for_each(|sight| sight.ask_for_whole(request.headers_mut()));
     record.dispatched(context.upstream);
     let unheard = learn::Unheard::of(gate, context);
-    let answered = upstream::forward(&gate.pools, clearance, slot, law, request).await;
+    let asking = upstream::forward(&gate.pools, clearance, slot, law, request);
+    let answered = serve::ask(sight.as_deref(), gate, context, asking, record).await;
     unheard.into_iter().for_each(learn::Unheard::heard);
     record.answered();
-    charged.answered(prepared, answered.as_ref().ok().map(Response::status));
-    let answer = answered.map_err(|failure| Own::Fault(failure.into()))?;
+    charged.answered(prepared, answered.status());
+    let answer = match answered {
+        Asked::Answered(answered) => answered.map_err(|failure| Own::Fault(failure.into()))?,
+        Asked::Shown(shown) => return Ok(*shown),
+    };
     let mut response = opening.pass_on(gate, context, answer)?;
-    let said = Said::read(&response_headers(response.headers_mut()));
+    let mut said = Said::read(&response_headers(response.headers_mut()));
+    let told = said.cache_control.take();
     learn::from(gate, context, &mut response, said, reader, record)?;
-    Ok(response)
+    Ok(match sight {
+        Some(sight) => sight.keep(gate, context, response, told.as_deref()),
+        None => response,
+    })
 }

@@ -10,6 +10,7 @@ use http::{HeaderValue, Method, StatusCode};
 use smallvec::SmallVec;
 
 use super::Shared;
+use super::continuity::circuit::Circuit;
 use crate::admission::Lane;
 use crate::clock::Moment;
 use crate::confidence::Confidence;
@@ -38,6 +39,8 @@ pub struct Prepared {
     pub law: Rc<Arc<InForce>>,
     lanes: Vec<Arc<Lane>>,
     streams: Vec<Arc<AtomicUsize>>,
+    circuits: Vec<Arc<Circuit>>,
+    keeps_snapshots: bool,
     journeys: Vec<HeaderValue>,
     scores: Vec<HeaderValue>,
     posture: Option<PostureHeader>,
@@ -63,12 +66,27 @@ impl Prepared {
             Some(SubjectSource::SessionCookie { .. }) | None => None,
         };
         let streams = rules.upstreams.iter().map(|upstream| shared.streams.at(&upstream.name)).collect();
+        let circuits = rules.upstreams.iter().map(|upstream| shared.circuits.at(&upstream.name)).collect();
+        let keeps_snapshots = rules.keeps_snapshots();
         let limiters = rules.limits.all().iter().map(|limit| Limiting::new(limit, worker, shared)).collect();
         let memory = &shared.memory.floating;
         let floating =
             rules.journeys.iter().map(|journey| memory.lane(journey.budget.as_ref().map(|_| &journey.name)?));
         let floating = floating.collect();
-        Self { law, lanes, streams, journeys, scores, posture, tokens, limiters, floating, meters }
+        Self {
+            law,
+            lanes,
+            streams,
+            circuits,
+            keeps_snapshots,
+            journeys,
+            scores,
+            posture,
+            tokens,
+            limiters,
+            floating,
+            meters,
+        }
     }
 
     /// What the upstream is told of the posture; nothing while none is enforced. Made once for a posture; again only where one
@@ -91,6 +109,16 @@ impl Prepared {
     /// How many streams are open at an upstream.
     pub fn streams(&self, upstream: UpstreamId) -> &Arc<AtomicUsize> {
         &self.streams[upstream.index()]
+    }
+
+    /// Whether an upstream fails.
+    pub fn circuit(&self, upstream: UpstreamId) -> &Circuit {
+        &self.circuits[upstream.index()]
+    }
+
+    /// Whether any journey keeps answers.
+    pub const fn keeps_snapshots(&self) -> bool {
+        self.keeps_snapshots
     }
 
     /// A journey's name as a header value.
@@ -286,6 +314,11 @@ impl Meters {
     /// Counts a template of the operators' that gave nothing.
     pub fn template_failed(&self, template: &str) {
         self.telemetry.template_failures.cell(self.worker, [template]).add(1);
+    }
+
+    /// Counts a kept answer that is shown.
+    pub fn snapshot(&self, journey: &str) {
+        self.telemetry.snapshots_served.cell(self.worker, [journey]).add(1);
     }
 
     /// Counts a handoff: `given`.

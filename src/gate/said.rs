@@ -15,6 +15,8 @@ pub struct Said {
     pub outcome: Option<bool>,
     /// `Weir-Authenticated: acr="aal2", amr="otp", auth_time=1795363100`.
     pub authenticated: Option<Authenticated>,
+    /// `Weir-Cache-Control`, in place of `Cache-Control` for what is kept of the answer (RFC 9213); nothing when it is empty.
+    pub cache_control: Option<Box<str>>,
 }
 
 /// A proof that the application took itself.
@@ -42,6 +44,11 @@ impl Said {
                         "failure" => Some(false),
                         _ => None,
                     }
+                }
+                "weir-cache-control" => {
+                    let text = value.trim();
+                    let joined = said.cache_control.take().map(|before| format!("{before}, {text}").into());
+                    said.cache_control = joined.or_else(|| Some(Box::from(text)).filter(|_| !text.is_empty()));
                 }
                 "weir-authenticated" => said.authenticated = Some(Authenticated::read(value)),
                 _ => {}

@@ -19,39 +19,51 @@ use crate::subject::Names;
 /// The file in the data directory.
 pub const FILE: &str = "names.key";
 
-const SECRET: usize = 16;
+/// The file of the key that customers' kept answers are sealed under.
+pub const SNAPSHOTS: &str = "snapshots.key";
 
 /// Makes the hashes under the key of this data directory, which is made, readable by its owner only, when there is none.
 ///
 /// # Errors
 /// When it cannot be read or made, can be read by others, or is no key.
 pub fn open(data: &Path) -> Result<Names, KeyringError> {
-    let path = data.join(FILE);
-    let file = |cause| KeyringError::File { path: path.clone(), cause };
-    match fs::File::open(&path) {
+    let says = "The key of Weir's hashes. Keep it to yourself; without it what is remembered means nothing.";
+    secret(&data.join(FILE), says).map(Names::new)
+}
+
+/// The key that kept answers are sealed under; made when there is none. Without it they are unreadable for ever.
+///
+/// # Errors
+/// As [`open`].
+pub fn snapshots_key(data: &Path) -> Result<[u8; 32], KeyringError> {
+    let says = "The key of customers' kept answers. Keep it to yourself; without it they cannot be read.";
+    secret(&data.join(SNAPSHOTS), says)
+}
+
+fn secret<const BYTES: usize>(path: &Path, says: &str) -> Result<[u8; BYTES], KeyringError> {
+    let file = |cause| KeyringError::File { path: path.to_owned(), cause };
+    match fs::File::open(path) {
         Ok(open) => {
             if exposed(&open.metadata().map_err(file)?) {
-                return Err(KeyringError::Exposed(path));
+                return Err(KeyringError::Exposed(path.to_owned()));
             }
             let mut text = String::new();
             open.take(1024).read_to_string(&mut text).map_err(file)?;
             let mut lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
             let key = lines.next().and_then(|line| URL_SAFE_NO_PAD.decode(line.trim()).ok());
-            match (key.and_then(|key| <[u8; SECRET]>::try_from(key).ok()), lines.next()) {
-                (Some(key), None) => Ok(Names::new(key)),
-                _ => Err(KeyringError::NoKey(path)),
+            match (key.and_then(|key| <[u8; BYTES]>::try_from(key).ok()), lines.next()) {
+                (Some(key), None) => Ok(key),
+                _ => Err(KeyringError::NoKey(path.to_owned())),
             }
         }
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
-            let mut key = [0; SECRET];
+            let mut key = [0; BYTES];
             rand::fill(&mut key).map_err(|_| KeyringError::Random)?;
-            let mut text = String::from(
-                "# The key of Weir's hashes. Keep it to yourself; without it what is remembered means nothing.\n",
-            );
+            let mut text = format!("# {says}\n");
             URL_SAFE_NO_PAD.encode_string(key, &mut text);
             text.push('\n');
-            put_in_place(&path, |file| file.write_all(text.as_bytes())).map_err(file)?;
-            Ok(Names::new(key))
+            put_in_place(path, |file| file.write_all(text.as_bytes())).map_err(file)?;
+            Ok(key)
         }
         Err(cause) => Err(file(cause)),
     }

@@ -23,7 +23,7 @@ use crate::clock::Moment;
 use crate::confidence::{Reading, Why};
 use crate::judge::signals::authentication::Proof;
 use crate::rules::ruleset::{JwtSource, RuleSet};
-use crate::subject::{Account, Names, Session};
+use crate::subject::{Account, Names, Owner, Session};
 
 /// How far the issuer's clock may be from ours.
 pub(super) const LEEWAY: Duration = Duration::from_secs(30);
@@ -63,6 +63,8 @@ impl Bearer {
 pub struct Claims {
     /// The account, by the claim that the rules name.
     pub account: Account,
+    /// The same, to the letter.
+    pub owner: Owner,
     /// The session: `sid`, or else the subject and when it signed in.
     pub session: Session,
     /// The class of authentication.
@@ -239,7 +241,8 @@ impl Tokens {
         let acr = claims.get("acr").and_then(Value::as_str).map(Into::into);
         let says = self.says(claims);
         let bound = claims.get("cnf").map(Binding::read).transpose()?;
-        Ok(Claims { account: self.names.account(&name), session, acr, amr, says, auth_time, issued, expires, bound })
+        let owner = self.names.owner(&name);
+        Ok(Claims { account: owner.account(), owner, session, acr, amr, says, auth_time, issued, expires, bound })
     }
 
     fn says(&self, claims: &Map<String, Value>) -> SmallVec<[u64; 8]> {

@@ -14,6 +14,7 @@ pub mod handoffs;
 pub mod keeper;
 pub mod limits;
 pub mod loops;
+pub mod owners;
 pub mod pages;
 pub mod recall;
 pub mod reported;
@@ -40,6 +41,7 @@ pub use guards::Guards;
 pub use handoffs::{Handoff, Handoffs, Reference};
 pub use limits::{Allowances, Limiter};
 pub use loops::Loops;
+use owners::Owned;
 pub use pages::Pages;
 pub use sessions::SessionFacts;
 pub use table::{Table, Worth};
@@ -96,6 +98,8 @@ pub struct Memory {
     climate: Swap<Climate>,
     /// By [`crate::subject::Session`].
     pub sessions: Table<SessionFacts>,
+    /// By [`crate::subject::Session`].
+    owners: Table<Owned>,
     /// Clients that repeat a refused request.
     pub loops: Loops,
     /// Clients that were told when to come back.
@@ -131,6 +135,7 @@ impl Memory {
             population: Mutex::default(),
             climate: Swap::new(Arc::default()),
             sessions: Table::new(places.sessions),
+            owners: Table::new(places.sessions),
             loops: Loops::new(places.clients),
             throttles: Throttles::new(places.clients),
             allowances: Allowances::new(places.limits),

@@ -45,11 +45,12 @@ impl Memory {
         self.reported.fetch_or(any, std::sync::atomic::Ordering::AcqRel);
     }
 
-    /// Applies what was held back of this transmitter and may pass by now; how many.
-    pub fn let_through(&self, law: &Transmitter, now: Moment) -> usize {
+    /// Applies what was held back of this transmitter and may pass by now, and shows each; how many.
+    pub fn let_through(&self, law: &Transmitter, now: Moment, mut applied: impl FnMut(&Report)) -> usize {
         let mut through = 0;
         while let Some(report) = self.transmitters.release(law, now) {
             through += usize::from(self.report(&report, now));
+            applied(&report);
         }
         through
     }

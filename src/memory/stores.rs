@@ -14,6 +14,7 @@ use super::checkpoint::{self, Flaw, Kept, Seal};
 use super::ended::EndedAt;
 use super::everybody::Together;
 use super::floating::Lines;
+use super::owners::{OWNERS, Owned};
 use super::retention::Retention;
 use super::table::{Table, Worth};
 use super::{Memory, SessionFacts};
@@ -197,6 +198,12 @@ impl Kept for EndedAt {
     }
 }
 
+impl Kept for Owned {
+    fn idle(&self, now: Moment) -> Duration {
+        Self::idle(self, now)
+    }
+}
+
 impl Kept for SessionFacts {
     fn idle(&self, now: Moment) -> Duration {
         Self::idle(self, now)
@@ -267,6 +274,7 @@ impl Memory {
             devices,
             shared,
             sessions,
+            owners,
             loops,
             throttles,
             allowances,
@@ -309,6 +317,12 @@ impl Memory {
                 table: sessions,
                 keep: |retention| retention.sessions,
                 of: |_, session, account| session.account() == Some(account),
+            }),
+            Box::new(Lasting {
+                about: &OWNERS,
+                table: owners,
+                keep: |retention| retention.sessions,
+                of: |_, owned, account| owned.is_of(account),
             }),
             Box::new(Lasting {
                 about: &ENDED,

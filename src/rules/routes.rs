@@ -156,6 +156,11 @@ impl Routes {
         self.templates.get(route.index()).map_or("", |template| template)
     }
 
+    /// The paths of a journey's routes, as they are written.
+    pub fn paths_of(&self, journey: JourneyId) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter(move |entry| entry.journey == Some(journey)).map(|entry| self.template(entry.route))
+    }
+
     /// How many routes there are: metrics are that large.
     pub fn len(&self) -> usize {
         self.templates.len()

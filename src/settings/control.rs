@@ -41,6 +41,8 @@ pub enum TokenRole {
     Operator,
     /// What a contact centre needs.
     Agent,
+    /// What the application itself needs: handing over answers to keep.
+    Application,
     /// Looking.
     Viewer,
 }
@@ -87,6 +89,8 @@ words! {
         "operator" => Operator,
         /// What a contact centre needs: status, journeys, handoffs by reference, what to say and do.
         "agent" => Agent,
+        /// What the application itself needs: handing over answers to keep for its customers.
+        "application" => Application,
         /// Looking, without anything about a person.
         "viewer" => Viewer,
     }
@@ -141,6 +145,7 @@ impl Lift<'_> {
             let role = match file.role.given()?.value {
                 RoleWord::Operator => TokenRole::Operator,
                 RoleWord::Agent => TokenRole::Agent,
+                RoleWord::Application => TokenRole::Application,
                 RoleWord::Viewer => TokenRole::Viewer,
             };
             let sha256 = self.digest(file, name.span)?;

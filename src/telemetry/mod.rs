@@ -69,6 +69,12 @@ pub struct Telemetry {
     pub events: Arc<Series<Counter, 2>>,
     /// `weir_events_last_timestamp_seconds{transmitter}` and `weir_events_held{transmitter}`
     pub transmitters: Arc<ShownTransmitters>,
+    /// `weir_snapshots_served_total{journey}`
+    pub snapshots_served: Arc<Series<Counter, 1>>,
+    /// `weir_snapshots_stored_total{journey}`
+    pub snapshots_stored: Arc<Series<Counter, 1>>,
+    /// `weir_snapshots_refused_total{reason}`: answers that were not kept
+    pub snapshots_refused: Arc<Series<Counter, 1>>,
     /// `weir_posture{playbook}` and `weir_posture_expires_timestamp_seconds{playbook}`
     pub armed: Arc<ArmedPlaybooks>,
     /// `weir_breach_list_entries{list}`, `weir_breach_list_created_timestamp_seconds{list}`, and whether each works in `weir_signal_up`
@@ -107,6 +113,12 @@ pub struct Gauges {
     pub audit_disk_ok: Gauge,
     /// `weir_disk_ok{what="checkpoint"}`: 1 while what is remembered can be kept.
     pub checkpoint_disk_ok: Gauge,
+    /// `weir_disk_ok{what="snapshots"}`: 1 while customers' last-known-good answers are kept and shown.
+    pub snapshots_ok: Gauge,
+    /// `weir_snapshots`: answers kept.
+    pub snapshots: Gauge,
+    /// `weir_snapshots_bytes`: of them on the disk.
+    pub snapshots_bytes: Gauge,
     /// `weir_checkpoints_refused`: stores that began empty because their file was not believed.
     pub checkpoints_refused: Gauge,
     /// `weir_signal_up{signal="jwks"}`: 1 or 0; below zero while the rules name no source of keys, and then not shown.
@@ -180,6 +192,11 @@ impl Telemetry {
         let classes = Series::counter("weir_requests", "Requests by the class of their client", ["class"]);
         let events =
             Series::counter("weir_events", "Security events that transmitters sent", ["transmitter", "outcome"]);
+        let snapshots_served =
+            Series::counter("weir_snapshots_served", "Last-known-good answers shown to their owners", ["journey"]);
+        let snapshots_stored = Series::counter("weir_snapshots_stored", "Answers kept for their owners", ["journey"]);
+        let snapshots_refused =
+            Series::counter("weir_snapshots_refused", "Answers that were not kept, and why", ["reason"]);
         let transmitters = Arc::<ShownTransmitters>::default();
         let armed = Arc::<ArmedPlaybooks>::default();
         let lists = Arc::<Lists>::default();
@@ -193,6 +210,7 @@ impl Telemetry {
         gauges.posture_disk_ok.set(1);
         gauges.audit_disk_ok.set(1);
         gauges.checkpoint_disk_ok.set(1);
+        gauges.snapshots_ok.set(1);
         registry.register_collector(Box::new(requests.clone()));
         registry.register_collector(Box::new(decisions.clone()));
         registry.register_collector(Box::new(confidence.clone()));
@@ -206,6 +224,9 @@ impl Telemetry {
         registry.register_collector(Box::new(upstream_failures.clone()));
         registry.register_collector(Box::new(classes.clone()));
         registry.register_collector(Box::new(events.clone()));
+        registry.register_collector(Box::new(snapshots_served.clone()));
+        registry.register_collector(Box::new(snapshots_stored.clone()));
+        registry.register_collector(Box::new(snapshots_refused.clone()));
         registry.register_collector(Box::new(TransmitterCollector(transmitters.clone())));
         registry.register_collector(Box::new(ArmedCollector(armed.clone())));
         registry.register_collector(Box::new(ListsCollector(lists.clone())));
@@ -232,6 +253,9 @@ impl Telemetry {
             upstream_failures,
             classes,
             events,
+            snapshots_served,
+            snapshots_stored,
+            snapshots_refused,
             transmitters,
             armed,
             guards,
@@ -280,6 +304,8 @@ impl prometheus_client::collector::Collector for GaugeCollector {
                 "Stores that began empty because their file was not believed",
                 &self.gauges.checkpoints_refused,
             ),
+            ("weir_snapshots", "Last-known-good answers kept", &self.gauges.snapshots),
+            ("weir_snapshots_bytes", "Their bytes on the disk, sealed", &self.gauges.snapshots_bytes),
             ("weir_connections", "Client connections open now", &self.gauges.connections),
             ("weir_streams", "Tunnels, event streams and gRPC calls open now", &self.gauges.streams),
         ];
@@ -318,6 +344,7 @@ impl prometheus_client::collector::Collector for GaugeCollector {
             ("posture", &gauges.posture_disk_ok),
             ("audit", &gauges.audit_disk_ok),
             ("checkpoint", &gauges.checkpoint_disk_ok),
+            ("snapshots", &gauges.snapshots_ok),
         ];
         for (what, gauge) in disks {
             disk.encode_family(&[("what", what)])?.encode_gauge(&gauge.value())?;

@@ -39,6 +39,10 @@ impl AnswerFault {
     }
 }
 
+/// Marks an answer whose end is nothing but the end of its connection: whether it is whole cannot be told.
+#[derive(Debug, Clone, Copy)]
+pub struct UntilClose;
+
 /// An answer's body.
 pub struct Answer<S: Streamed> {
     body: Incoming,

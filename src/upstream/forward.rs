@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, V
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
 
-use super::answer::Answer;
+use super::answer::{Answer, UntilClose};
 use super::failure::Failure;
 use super::line::Unanswered;
 use super::outgoing::{Outgoing, Sending, Streamed};
@@ -240,9 +240,16 @@ pub(super) fn check(response: Response<Incoming>) -> Result<(http::response::Par
     if head.status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Failure::Switched);
     }
+    let until_close = head.version <= Version::HTTP_11
+        && !http_body::Body::is_end_stream(&body)
+        && !head.headers.contains_key(TRANSFER_ENCODING)
+        && !head.headers.contains_key(CONTENT_LENGTH);
     framing(head.status, &mut head.headers)?;
     head.version = Version::HTTP_11;
     head.extensions.clear();
+    if until_close {
+        head.extensions.insert(UntilClose);
+    }
     Ok((head, body))
 }
 

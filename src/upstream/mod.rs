@@ -16,7 +16,7 @@ mod reach;
 mod tap;
 mod tunnel;
 
-pub use answer::{Answer, AnswerFault, Flow};
+pub use answer::{Answer, AnswerFault, Flow, UntilClose};
 pub use dial::connect_to;
 pub use failure::{BoxError, Failure};
 pub use forward::forward;

@@ -25,6 +25,7 @@ const ROOMS: &[Room] = &[
     Room { name: "lists", floor: 3 },
     Room { name: "memory", floor: 3 },
     Room { name: "outcomes", floor: 3 },
+    Room { name: "snapshots", floor: 3 },
     Room { name: "upstream", floor: 3 },
     Room { name: "gate", floor: 4 },
     Room { name: "control", floor: 4 },
@@ -65,6 +66,7 @@ const ONE_ROOM: &[(&str, &[&str])] = &[
     ("maxminddb", &["lists"]),
     ("minijinja", &["rules", "demo"]),
     ("governor", &["memory"]),
+    ("redb", &["snapshots"]),
     ("jsonwebtoken", &["identity"]),
     ("rcgen", &["listen"]),
     ("x509_parser", &["listen"]),
@@ -85,8 +87,8 @@ fn may_import(from: &str, to: &str) -> bool {
     match (from, to) {
         // Beside the floors: edges do not know each other, the judge does not know admission, control not the upstream.
         (
-            "listen" | "identity" | "lists" | "memory" | "outcomes" | "upstream",
-            "listen" | "identity" | "lists" | "memory" | "outcomes" | "upstream",
+            "listen" | "identity" | "lists" | "memory" | "outcomes" | "snapshots" | "upstream",
+            "listen" | "identity" | "lists" | "memory" | "outcomes" | "snapshots" | "upstream",
         ) => false,
         ("listen", "rules" | "judge" | "admission") => false,
         ("judge", "admission") | ("admission", "judge") => false,
@@ -94,8 +96,8 @@ fn may_import(from: &str, to: &str) -> bool {
         ("control", "settings") => true,
         (
             "settings",
-            "listen" | "identity" | "lists" | "memory" | "outcomes" | "upstream" | "gate" | "control" | "judge"
-            | "admission",
+            "listen" | "identity" | "lists" | "memory" | "outcomes" | "snapshots" | "upstream" | "gate" | "control"
+            | "judge" | "admission",
         ) => false,
         // The demonstration is reachable only from its command.
         (_, "demo") => from == "cli",

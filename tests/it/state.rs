@@ -404,7 +404,7 @@ fn a_report_that_was_taken_and_waits_its_turn_is_applied_after_a_restart() {
         accounts.filter(shut).collect::<Vec<_>>()
     };
     for minute in 0..3_u64 {
-        again.let_through(&transmitter(), clock.now());
+        again.let_through(&transmitter(), clock.now(), |_| ());
         assert_eq!(shut_now(&again), (2..3 + minute).collect::<Vec<_>>(), "in their order, as often as it may");
         hand.advance(Duration::from_secs(60));
     }

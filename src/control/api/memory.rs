@@ -16,6 +16,7 @@ use super::problem::Problem;
 use super::rules::read;
 use super::{Control, blocking};
 use crate::clock::Moment;
+use crate::control::audit::written;
 use crate::control::who::Who;
 use crate::judge::history::Imported;
 use crate::judge::seen::Whereabouts;
@@ -23,6 +24,7 @@ use crate::memory::keeper::Beyond;
 use crate::memory::limits::salt;
 use crate::memory::stores::mentions;
 use crate::outcomes::Tag;
+use crate::snapshots::About;
 
 /// Characters of the longest name.
 const NAME: usize = 320;
@@ -75,6 +77,12 @@ pub(super) async fn access(
         let count = blocking(move || kept.count(Tag(account.bits()))).await?;
         held["outcomes"] = count.map_or(Value::Null, |count| json!(count));
     }
+    let snapshots = control.snapshots.clone();
+    let answers = blocking(move || snapshots.access(account)).await?;
+    held["snapshots"] = match answers {
+        Ok(answers) => answers.iter().map(|(about, bytes)| shown(about, *bytes)).collect(),
+        Err(why) => json!({ "unreadable": why }),
+    };
     control.law.note(&who, "access", &account.to_string(), &asked.reason, Value::Null, Value::Null);
     Ok(Json(held).into_response())
 }
@@ -105,13 +113,31 @@ pub(super) async fn erase(
         tracing::error!(%error, "the outcomes of an account cannot be erased from the disk");
         erased.on_disk = false;
     }
+    let snapshots = control.snapshots.clone();
+    let answers = blocking(move || snapshots.erase(account)).await?;
+    if let Err(error) = &answers {
+        tracing::error!(%error, "the kept answers of an account cannot be erased from the disk");
+        erased.on_disk = false;
+    }
     let mut erased = json!(erased);
+    if let Ok(answers) = answers {
+        erased["snapshots"] = json!(answers);
+    }
     if let Ok(outcomes) = outcomes {
         erased["outcomes"] = json!(outcomes);
     }
     let document = json!({ "account": account, "erased": erased });
     control.law.note(&who, "erase", &account.to_string(), &asked.reason, Value::Null, erased);
     Ok(Json(document).into_response())
+}
+
+/// What is said of a kept answer; the answer itself is the application's.
+fn shown(about: &About, bytes: usize) -> Value {
+    let kind = about.fields.first().map(|(_, value)| String::from_utf8_lossy(value).into_owned());
+    json!({
+        "journey": about.journey, "host": about.host, "target": about.target, "language": about.language,
+        "as_of": written(about.as_of), "content_type": kind, "bytes": bytes,
+    })
 }
 
 #[derive(Deserialize)]

@@ -13,6 +13,7 @@ mod playbooks;
 mod problem;
 mod resting;
 mod rules;
+mod snapshots;
 pub mod tokens;
 
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Extension, Router};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -40,6 +41,7 @@ use crate::lists::Lists;
 use crate::memory::Memory;
 use crate::memory::keeper::Keeper;
 use crate::outcomes::Kept;
+use crate::snapshots::Snapshots;
 use crate::subject::Names;
 use crate::telemetry::Telemetry;
 use crate::telemetry::lines::Recent;
@@ -78,6 +80,8 @@ pub struct Control {
     pub keeper: Arc<Keeper>,
     /// Where outcomes are kept, if they are.
     pub outcomes: Option<Kept>,
+    /// Customers' own last-known-good answers.
+    pub snapshots: Snapshots,
     /// Who may come over TCP.
     pub tokens: Arc<Tokens>,
 }
@@ -119,6 +123,9 @@ fn steering(control: Control, door: Door) -> Router {
     let agents = Router::new()
         .route("/v1/handoffs/{reference}", get(look::handoff))
         .route_layer(from_fn(|request, next| only(&[Role::Operator, Role::Agent], request, next)));
+    let applications = Router::new()
+        .route("/v1/snapshots", put(snapshots::put).post(snapshots::put).layer(DefaultBodyLimit::max(LARGE)))
+        .route_layer(from_fn(|request, next| only(&[Role::Operator, Role::Application], request, next)));
     let viewers = Router::new()
         .route("/v1/rules", get(rules::shown))
         .route("/v1/playbooks", get(playbooks::list))
@@ -146,7 +153,7 @@ fn steering(control: Control, door: Door) -> Router {
         .route("/v1/playbooks/{name}/stand-down", post(playbooks::stand_down))
         .route_layer(from_fn(expecting))
         .route_layer(from_fn(|request, next| only(&[Role::Operator], request, next)));
-    let all = anyone.merge(agents).merge(viewers).merge(operators).merge(changes);
+    let all = anyone.merge(agents).merge(applications).merge(viewers).merge(operators).merge(changes);
     let all = all
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "there is nothing here").help("GET /v1/status is a beginning")

@@ -53,7 +53,7 @@ use crate::rules::facts::Facts;
 use crate::rules::routes::{Found, Marks};
 use crate::rules::ruleset::{JourneyId, Refusal, Site, SubjectSource, UpstreamId};
 use crate::rules::target::{self, Target};
-use crate::subject::{Account, Device, Network, Session};
+use crate::subject::{Account, Device, Network, Owner, Session};
 
 /// One request, before it is judged.
 #[derive(Debug)]
@@ -106,6 +106,8 @@ pub struct Context<'a> {
     pub proof: Reading<Proof>,
     /// Whose account: verified in a session, claimed at a sign-in.
     pub account: Reading<Account>,
+    /// Whose it is to the letter: as a verified token says, or as was typed at a sign-in, where answers are kept.
+    pub owner: Option<Owner>,
     /// Whether what was typed has leaked.
     pub leaked: Leaked,
     /// Where a change was made from, on the same site.
@@ -202,6 +204,7 @@ impl<'a> Context<'a> {
             facts: None,
             proof: Reading::Unknown(Why::Missing),
             account: Reading::Unknown(Why::NotAsked),
+            owner: None,
             leaked: Leaked::NOT_ASKED,
             referer: None,
             brought: SmallVec::new(),
@@ -245,6 +248,11 @@ impl<'a> Context<'a> {
     /// Where an armed playbook has the journey served from.
     fn served_elsewhere(&self) -> Option<UpstreamId> {
         self.prepared.law.effects.upstream(self.journey?, self.channel, self.now)
+    }
+
+    /// Whether an armed playbook has it served from another place than its own.
+    pub fn is_served_elsewhere(&self) -> bool {
+        self.served_elsewhere().is_some_and(|elsewhere| elsewhere != self.site.upstream_of(self.target.plain()))
     }
 
     /// Finds the session and what it has proved.
@@ -294,6 +302,7 @@ impl<'a> Context<'a> {
                         self.remember(gate, claims.session);
                         self.vouched = true;
                         self.account = Reading::Known(claims.account);
+                        self.owner = Some(claims.owner);
                         if let Some(own) = claims.proof(rules) {
                             self.proof = Reading::Known(stronger(self.proof.known(), own));
                         }
@@ -441,6 +450,9 @@ impl<'a> Context<'a> {
         if let Some(name) = &name {
             self.account = name.as_ref().map(|name| gate.shared.names.account(name));
             record.account = self.account.known();
+            if self.prepared.keeps_snapshots() {
+                self.owner = name.as_ref().known().map(|name| gate.shared.names.owner(name));
+            }
         }
         Ok(())
     }

@@ -71,7 +71,7 @@ impl Context<'_> {
     }
 
     /// The canonical path with the query as it was sent; or the bytes as they were sent, where no journey guards.
-    fn forwarded_path(&self) -> PathAndQuery {
+    pub fn forwarded_path(&self) -> PathAndQuery {
         let sent = self.uri.path_and_query();
         if let Some(canonical) = &self.canonical {
             let query = self.uri.query();

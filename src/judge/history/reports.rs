@@ -144,6 +144,13 @@ impl Reports {
         self.shut || (self.revoked != 0 && second(began) <= self.revoked)
     }
 
+    /// Whether what was kept of it then is not to be shown any more: its credentials were in the wrong hands or have changed since,
+    /// its sessions were revoked, or it is shut.
+    pub fn voids(&self, kept: Moment) -> bool {
+        let since = |at: u32| at != 0 && at >= second(kept);
+        self.shut || since(self.compromised) || since(self.changed) || since(self.revoked)
+    }
+
     /// Whether what was proved then proves no more than a password by now.
     pub fn lowers(&self, proved: Moment) -> bool {
         self.lowered != 0 && second(proved) <= self.lowered
