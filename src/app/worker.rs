@@ -89,7 +89,7 @@ impl Worker {
             self.settings.decisions.allowed_one_in,
             [seed as u64, (seed >> 64) as u64],
         ));
-        let ticking = tokio::task::spawn_local(tick(gate.clone()));
+        let ticking = tokio::task::spawn_local(tick(gate.clone(), self.stopping.clone()));
         // Boxed, so that a request's state is not copied on its way through the connection's layers.
         let answer = move |peer: Rc<listen::Peer>, request| {
             let gate = gate.clone();
@@ -108,10 +108,13 @@ impl Worker {
     }
 }
 
-async fn tick(gate: Rc<Gate>) {
+async fn tick(gate: Rc<Gate>, stopping: watch::Receiver<bool>) {
     let mut beats = tokio::time::interval(PULSE);
     loop {
         beats.tick().await;
         gate.tick(LOOKS);
+        if *stopping.borrow() {
+            gate.close();
+        }
     }
 }

@@ -102,6 +102,7 @@ pub fn own(
             record.why = Some("return".into());
             return finish(back(&target), site, origin, record);
         }
+        Own::Ready(response) => return finish(*response, site, origin, record),
     };
     let voice = audience.voice(rules, record.journey, record.moment);
     let Answered { mut response, failed } = notice.answer(&voice, record.id());

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Frame, SizeHint};
 
+use super::continuity::listeners::Listening;
 use super::continuity::store::Tee;
 use super::streams::{Ended, Stay};
 use crate::listen::Inflow;
@@ -23,6 +24,8 @@ pub enum Body {
     Open(Box<Open>),
     /// Passed on, and gathered to be kept.
     Kept(Box<Tee>),
+    /// What works now, told for as long as somebody listens.
+    Told(Box<Listening>),
 }
 
 /// An answer that goes on.
@@ -78,6 +81,11 @@ impl Body {
         Self::Open(Box::new(Open { answer: Some(answer), flow, stay }))
     }
 
+    /// What a listener is told.
+    pub fn told(listening: Listening) -> Self {
+        Self::Told(Box::new(listening))
+    }
+
     /// These bytes.
     pub fn own(bytes: impl Into<Bytes>) -> Self {
         Self::Own(Some(bytes.into()))
@@ -94,6 +102,7 @@ impl http_body::Body for Body {
             Self::Passed(answer) => Pin::new(answer).poll_frame(cx).map_err(Into::into),
             Self::Open(open) => open.poll_frame(cx),
             Self::Kept(tee) => tee.poll_frame(cx),
+            Self::Told(listening) => listening.poll_event(cx).map(|event| event.map(|event| Ok(Frame::data(event)))),
         }
     }
 
@@ -103,6 +112,7 @@ impl http_body::Body for Body {
             Self::Passed(answer) => answer.is_end_stream(),
             Self::Open(open) => open.answer.as_ref().is_none_or(http_body::Body::is_end_stream),
             Self::Kept(tee) => tee.is_end_stream(),
+            Self::Told(_) => false,
         }
     }
 
@@ -114,6 +124,7 @@ impl http_body::Body for Body {
             Self::Open(open) => {
                 open.answer.as_ref().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
             }
+            Self::Told(_) => SizeHint::default(),
         }
     }
 }

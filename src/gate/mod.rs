@@ -38,6 +38,8 @@ pub use pass::pass;
 
 use self::context::seen::Lookups;
 use self::continuity::circuit::Circuits;
+use self::continuity::listeners::Listeners;
+use self::continuity::works::Ready;
 use self::line::Stamp;
 use self::outcome::Ledger;
 use self::prepared::Prepared;
@@ -94,6 +96,8 @@ pub struct Gate {
     pools: Pools<Inflow>,
     lines: Rc<LinePolicy>,
     streams: Streams,
+    listeners: Listeners,
+    ready: Ready,
     lookups: Lookups,
     weather: RefCell<Reader<Climate>>,
     leaks: RefCell<Reader<breach::Lists>>,
@@ -137,6 +141,8 @@ impl Gate {
             pools,
             lines,
             streams: Streams::default(),
+            listeners: Listeners::default(),
+            ready: Ready::default(),
             lookups,
             weather,
             leaks,
@@ -161,10 +167,16 @@ impl Gate {
         self.lines.ledger.hand_over();
         let ticks = self.ticks.get() + 1;
         self.ticks.set(if ticks < looks { ticks } else { 0 });
+        self.listeners.beat(self, ticks >= looks);
         if ticks >= looks {
             let law = self.law.borrow_mut().pin();
             self.streams.look(&law, &self.shared.memory, self.shared.streams.age(), self.shared.clock.now());
         }
+    }
+
+    /// Service ends: who only listens is let go at once, and comes back to another.
+    pub fn close(&self) {
+        self.listeners.close();
     }
 
     /// A fresh request id: 32 hexadecimal digits, also the trace id. Unique, not secret (xorshift128+).

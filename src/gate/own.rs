@@ -1,5 +1,8 @@
 //! Why Weir answers a request itself instead of passing it on. `answer` makes the one response of each.
 
+use http::Response;
+
+use super::body::Body;
 use super::fault::Fault;
 use super::notice::Notice;
 use crate::admission::Full;
@@ -21,6 +24,8 @@ pub enum Own {
     Held(Box<Notice>),
     /// Back to where the customer was before a step-up.
     Return(String),
+    /// Something that Weir itself serves, made.
+    Ready(Box<Response<Body>>),
 }
 
 impl From<Fault> for Own {

@@ -5,6 +5,7 @@ use http::{Request, Response};
 use super::body::Body;
 use super::context::Context;
 use super::continuity::Sight;
+use super::continuity::feed;
 use super::continuity::serve::{self, Asked};
 use super::notice::{Audience, Reader};
 use super::own::Own;
@@ -65,6 +66,9 @@ async fn walk(
     }
     if let Some(target) = step_up::returning(gate, context, &head) {
         return Err(target);
+    }
+    if let Some(told) = feed::answer(gate, peer, context, &head, record) {
+        return Err(told);
     }
     let asked = asked.map(|asked| asked.at(rules.upstream(context.upstream))).transpose()?.flatten();
     let opening = Opening::of(&head, &mut inflow);

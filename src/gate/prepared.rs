@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::Shared;
 use super::continuity::circuit::Circuit;
+use super::continuity::works;
 use crate::admission::Lane;
 use crate::clock::Moment;
 use crate::confidence::Confidence;
@@ -47,6 +48,7 @@ pub struct Prepared {
     tokens: Option<Arc<Tokens>>,
     limiters: Vec<Limiting>,
     floating: Vec<Option<Arc<floating::Lane>>>,
+    feed: Limiting,
     meters: Meters,
 }
 
@@ -73,6 +75,7 @@ impl Prepared {
         let floating =
             rules.journeys.iter().map(|journey| memory.lane(journey.budget.as_ref().map(|_| &journey.name)?));
         let floating = floating.collect();
+        let feed = Limiting::new(&works::limit(), worker, shared);
         Self {
             law,
             lanes,
@@ -85,6 +88,7 @@ impl Prepared {
             tokens,
             limiters,
             floating,
+            feed,
             meters,
         }
     }
@@ -144,6 +148,11 @@ impl Prepared {
     /// What asks the limit at this place of the law.
     pub fn limiter(&self, at: u16) -> Option<&Limiting> {
         self.limiters.get(usize::from(at))
+    }
+
+    /// What asks how often a customer has looked at what works now.
+    pub const fn feed(&self) -> &Limiting {
+        &self.feed
     }
 
     /// Where this worker counts.

@@ -37,13 +37,14 @@ pub struct Room {
     most: usize,
     age: Duration,
     open: Arc<AtomicUsize>,
+    feeds: Arc<AtomicUsize>,
     upstreams: Mutex<HashMap<Arc<str>, Arc<AtomicUsize>>>,
 }
 
 impl Room {
     /// Room for `most` at once, each for `age` at most.
     pub fn new(most: usize, age: Duration) -> Self {
-        Self { most, age, open: Arc::default(), upstreams: Mutex::default() }
+        Self { most, age, open: Arc::default(), feeds: Arc::default(), upstreams: Mutex::default() }
     }
 
     /// How long each may be open.
@@ -87,6 +88,8 @@ pub enum Kind {
     Tunnel,
     /// An answer that goes on.
     Answer(Flow),
+    /// Weir's own telling of what works now.
+    Feed,
 }
 
 /// Why a stream was ended before its ends wanted.
@@ -210,6 +213,27 @@ impl Streams {
     /// # Errors
     /// When there are as many as there may be, or a playbook cuts those of this kind.
     pub fn enter(gate: &Gate, context: &Context<'_>, kind: Kind) -> Result<Stay, Own> {
+        let prepared = context.prepared;
+        let law = prepared.rules().upstream(context.upstream);
+        Self::place(gate, context, kind, (prepared.streams(context.upstream), law.max_streams), law.timeout.stream)
+    }
+
+    /// A place for one more who listens to what works now. They take at most half of the room: the rest is for customers' own streams.
+    ///
+    /// # Errors
+    /// When there are as many as there may be, or a playbook cuts streams.
+    pub fn enter_feed(gate: &Gate, context: &Context<'_>) -> Result<Stay, Own> {
+        let room = &gate.shared.streams;
+        Self::place(gate, context, Kind::Feed, (&room.feeds, room.most.div_ceil(2)), Duration::MAX)
+    }
+
+    fn place(
+        gate: &Gate,
+        context: &Context<'_>,
+        kind: Kind,
+        (among, most): (&Arc<AtomicUsize>, usize),
+        quiet: Duration,
+    ) -> Result<Stay, Own> {
         let (prepared, room) = (context.prepared, &gate.shared.streams);
         let law = prepared.rules().upstream(context.upstream);
         let journey = context.journey.map(|journey| prepared.rules().journey(journey).name.clone());
@@ -217,10 +241,8 @@ impl Streams {
         if cuts(&prepared.law, kind, journey.as_deref(), context.channel, context.now) {
             return Err(full());
         }
-        let places = [
-            Place::among(prepared.streams(context.upstream), law.max_streams).ok_or_else(full)?,
-            Place::among(&room.open, room.most).ok_or_else(full)?,
-        ];
+        let places =
+            [Place::among(among, most).ok_or_else(full)?, Place::among(&room.open, room.most).ok_or_else(full)?];
         let known = context.facts.map(|facts| facts.is_held());
         let entry = Rc::new(Entry {
             kind,
@@ -229,7 +251,7 @@ impl Streams {
             session: context.session.zip(known),
             token: context.token,
             began: context.now,
-            quiet: law.timeout.stream,
+            quiet,
             moved: Cell::new(false),
             last: Cell::new(context.now),
             waits: Cell::new(false),

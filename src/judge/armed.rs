@@ -23,7 +23,7 @@ pub(super) struct Asked {
 
 impl Asked {
     /// This one asked for something so strict.
-    fn note(&mut self, question: &Question<'_>, entry: &Entry, strictness: u8) {
+    pub(super) fn note(&mut self, question: &Question<'_>, entry: &Entry, strictness: u8) {
         self.playbooks.insert(entry.place);
         if question.rules.playbooks.get(entry.playbook).is_none_or(|law| law.words.is_empty()) {
             return;

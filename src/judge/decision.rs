@@ -483,7 +483,12 @@ pub(super) struct Demands<'h> {
     narrowed: bool,
 }
 
-impl Demands<'_> {
+impl<'h> Demands<'h> {
+    /// Nothing is asked yet, and somebody listens.
+    pub(super) fn heard_by(heard: &'h mut Heard) -> Self {
+        Self { heard: Some(heard), ..Self::default() }
+    }
+
     fn hear(&mut self, origin: Origin, demand: impl FnOnce() -> Demand) {
         if let Some(heard) = &mut self.heard {
             heard.note(origin, demand());
@@ -534,7 +539,7 @@ impl Demands<'_> {
     }
 
     /// What all demands come to: the strictest that is not met, or the clearance that is left.
-    fn settle(self, question: &Question<'_>, proof: Option<Proof>) -> (&'static str, Outcome) {
+    pub(super) fn settle(self, question: &Question<'_>, proof: Option<Proof>) -> (&'static str, Outcome) {
         let Question { journey, safe_method, now, .. } = *question;
         if self.narrowed {
             return ("deny", Outcome::Held(Hold::Narrowed));

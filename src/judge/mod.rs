@@ -12,6 +12,7 @@ pub mod guard;
 pub mod history;
 mod lost;
 pub mod matrix;
+pub mod outlook;
 pub mod registers;
 pub mod rehearse;
 pub mod score;

@@ -41,6 +41,24 @@ impl Worth for Taken {
     }
 }
 
+impl Taken {
+    /// The same, seen from this hour.
+    fn at(self, now: Moment) -> Self {
+        let this = hour(now);
+        match this.saturating_sub(self.hour) {
+            0 => self,
+            1 => Self { hour: this, now: 0, before: self.now },
+            _ => Self { hour: this, now: 0, before: 0 },
+        }
+    }
+
+    /// How many within the last sixty minutes.
+    fn within(self, now: Moment) -> u64 {
+        let left = 3600 - now.unix_seconds() % 3600;
+        u64::from(self.now) + u64::from(self.before) * left / 3600
+    }
+}
+
 fn hour(now: Moment) -> u64 {
     now.unix_seconds() / 3600
 }
@@ -75,19 +93,17 @@ impl Capacity {
     /// The count slides: what was taken in the last clock hour weighs by how much of it lies within sixty minutes.
     pub fn take(&self, help: u64, per_hour: u32, now: Moment) -> bool {
         let take = |taken: &mut Taken| {
-            let this = hour(now);
-            match this.saturating_sub(taken.hour) {
-                0 => {}
-                1 => *taken = Taken { hour: this, now: 0, before: taken.now },
-                _ => *taken = Taken { hour: this, now: 0, before: 0 },
-            }
-            let left = 3600 - now.unix_seconds() % 3600;
-            let within = u64::from(taken.now) + u64::from(taken.before) * left / 3600;
-            let room = within < u64::from(per_hour);
+            *taken = taken.at(now);
+            let room = taken.within(now) < u64::from(per_hour);
             taken.now = taken.now.saturating_add(u32::from(room));
             room
         };
         self.0.update(help, now, take).unwrap_or(true)
+    }
+
+    /// Whether a place of help that takes `per_hour` could take no more now. Takes nothing.
+    pub fn is_full(&self, help: u64, per_hour: u32, now: Moment) -> bool {
+        self.0.read(help).is_some_and(|taken| taken.at(now).within(now) >= u64::from(per_hour))
     }
 }
 
@@ -105,5 +121,9 @@ mod tests {
         assert!(!capacity.take(1, 2, start.plus(Duration::from_secs(3600))));
         assert!(capacity.take(1, 2, start.plus(Duration::from_secs(2 * 3600 - 1))));
         assert!(!capacity.take(3, 0, start));
+        assert!(!capacity.is_full(9, 2, start), "of whom nobody was sent");
+        let later = start.plus(Duration::from_secs(2 * 3600 - 1));
+        assert!(capacity.is_full(1, 1, later) && !capacity.is_full(1, 3, later));
+        assert!(!capacity.is_full(1, 1, start.plus(Duration::from_secs(9 * 3600))));
     }
 }

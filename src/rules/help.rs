@@ -65,6 +65,11 @@ impl Hours {
         &self.written
     }
 
+    /// The IANA name of the zone that they are written in; none for those that are always open.
+    pub fn zone_name(&self) -> Option<&str> {
+        self.written.rsplit_once(' ').map(|(_, zone)| zone)
+    }
+
     /// Whether it is open at this moment.
     pub fn open_at(&self, moment: Moment) -> bool {
         let Some(local) = self.local(moment) else { return false };

@@ -3,6 +3,7 @@
 //! directory -> [`source`] -> `syntax` -> `lower` -> [`ruleset`]. Every problem of every file is gathered; a law with an error in it
 //! does not come into being. Nothing here waits, asks a clock or touches a socket, and only `source` reads files.
 
+pub mod banner;
 pub mod breach;
 pub mod budgets;
 pub mod calibration;
@@ -17,6 +18,7 @@ pub mod feeds;
 pub mod guards;
 pub mod help;
 pub mod in_force;
+pub mod journeys_feed;
 pub mod limits;
 pub mod lists;
 mod lower;

@@ -32,6 +32,11 @@ impl RuleSet {
         u16::try_from(at).ok().map(HelpId)
     }
 
+    /// Every place of help, in order.
+    pub fn help_ids(&self) -> impl Iterator<Item = HelpId> {
+        (0..self.help.len()).map_while(|at| u16::try_from(at).ok()).map(HelpId)
+    }
+
     /// The level of this name.
     pub fn level_named(&self, name: &str) -> Option<Level> {
         self.level_where(|law| law == name)

@@ -22,6 +22,8 @@ pub struct Routes {
     any: Tree,
     allow: Vec<Box<str>>,
     templates: Vec<Box<str>>,
+    /// As journeys name them, in the order of the journeys.
+    written: Vec<(JourneyId, Box<str>, RouteId)>,
 }
 
 /// Paths of one kind. A path that is written out to its end comes before one that ends with `{*rest}`.
@@ -161,6 +163,13 @@ impl Routes {
         self.entries.iter().filter(move |entry| entry.journey == Some(journey)).map(|entry| self.template(entry.route))
     }
 
+    /// The methods and paths of a journey, as they are written in a rule file.
+    pub fn of(&self, journey: JourneyId) -> impl Iterator<Item = (&str, &str)> {
+        let from = self.written.partition_point(|(known, ..)| *known < journey);
+        let own = self.written[from..].iter().take_while(move |(known, ..)| *known == journey);
+        own.map(|(_, method, route)| (&**method, self.template(*route)))
+    }
+
     /// How many routes there are: metrics are that large.
     pub fn len(&self) -> usize {
         self.templates.len()
@@ -177,6 +186,7 @@ impl Routes {
 pub(in crate::rules) struct Builder {
     leaves: BTreeMap<String, Leaf>,
     templates: Vec<Box<str>>,
+    written: Vec<(JourneyId, Box<str>, RouteId)>,
 }
 
 /// Everything that is said of one path, by method.
@@ -203,6 +213,7 @@ impl Builder {
                 RouteId(u32::try_from(self.templates.len() - 1).unwrap_or(u32::MAX))
             }
         };
+        self.written.extend(journey.map(|journey| (journey, Box::from(method), route)));
         match leaf.iter_mut().find(|(known, _)| &**known == method) {
             Some((_, known)) => {
                 known.journey = known.journey.or(journey);
@@ -218,7 +229,8 @@ impl Builder {
         self.open_subtrees();
         self.give_head_what_get_has();
         let mut conflicts = Vec::new();
-        let mut routes = Routes { templates: self.templates, ..Routes::default() };
+        self.written.sort_by_key(|(journey, ..)| *journey);
+        let mut routes = Routes { templates: self.templates, written: self.written, ..Routes::default() };
         for (folded, leaf) in &self.leaves {
             match routes.any.insert(folded, routes.allow.len()) {
                 Ok(()) => routes.allow.push(Box::default()),
@@ -384,6 +396,20 @@ mod tests {
         }
         let odd = target::read("/ids/%2F;x").unwrap();
         assert_eq!(routes.find("GET", &odd), Found::Unlisted);
+    }
+
+    #[test]
+    fn the_routes_of_a_journey_are_those_that_it_names() {
+        let routes = routes(&[
+            ("GET", "/b", Some(B)),
+            ("GET", "/a/{name}", Some(A)),
+            ("POST", "/b", Some(B)),
+            ("POST", "/logout", None),
+            ("GET", "/a/{*rest}", Some(A)),
+        ]);
+        assert_eq!(routes.of(A).collect::<Vec<_>>(), [("GET", "/a/{name}"), ("GET", "/a/{*rest}")]);
+        assert_eq!(routes.of(B).collect::<Vec<_>>(), [("GET", "/b"), ("POST", "/b")]);
+        assert_eq!(routes.of(JourneyId(7)).count(), 0);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use http::HeaderName;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
+use super::banner::BannerLaw;
 use super::breach::Breach;
 use super::budgets::Budget;
 use super::calibration::Calibration;
@@ -19,6 +20,7 @@ use super::condition::{Condition, Screen};
 use super::facts::Facts;
 use super::guards::Guards;
 use super::help::Hours;
+use super::journeys_feed::JourneysFeed;
 use super::limits::Limits;
 use super::lists::ListLaw;
 use super::notices::{JourneyWords, Notices};
@@ -78,6 +80,10 @@ pub struct RuleSet {
     pub weights: Weights,
     /// Who reports on accounts and sessions from outside.
     pub transmitters: Transmitters,
+    /// What apps are told of what works now.
+    pub journeys_feed: JourneysFeed,
+    /// What pages say that show how things were.
+    pub banner: BannerLaw,
     /// Finds the refusal of a request without looking at each.
     pub(in crate::rules) screen: Screen,
 }

@@ -17,6 +17,7 @@ mod edge;
 mod eval;
 mod explain;
 mod floating;
+mod feed;
 mod floors;
 mod framing;
 mod grpc;

@@ -236,7 +236,7 @@ impl<'a> Context<'a> {
     }
 
     /// Looks at what the client shows, and at where it comes from.
-    fn look(&mut self, gate: &Gate, peer: &Peer, head: &request::Parts, record: &mut Record) {
+    pub(in crate::gate) fn look(&mut self, gate: &Gate, peer: &Peer, head: &request::Parts, record: &mut Record) {
         let header = self.prepared.rules().identity.ja4_header.as_ref();
         let seen = gate.lookups.client(peer, &self.client, header, &head.headers);
         let names = &gate.shared.names;

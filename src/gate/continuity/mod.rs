@@ -5,8 +5,11 @@
 //! keeps answers.
 
 pub mod circuit;
+pub mod feed;
+pub mod listeners;
 pub mod serve;
 pub mod store;
+pub mod works;
 
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, request};

@@ -15,6 +15,7 @@ mod voice;
 use std::sync::Arc;
 
 pub use exits::{Contact, Exit};
+pub(in crate::gate) use problem::exit_member;
 pub use reader::{Audience, Reader};
 pub use voice::Voice;
 

@@ -24,11 +24,12 @@ pub(super) fn render(notice: &Notice, said: &Said, request_id: &str) -> String {
         document
             .insert("handoff".into(), json!({ "reference": notice.reference, "expires": notice.until.map(rfc3339) }));
     }
-    document.insert("exits".into(), notice.exits.iter().map(exit).collect());
+    document.insert("exits".into(), notice.exits.iter().map(exit_member).collect());
     Value::Object(document).to_string()
 }
 
-fn exit(exit: &Exit) -> Value {
+/// A way forward, as programs read it.
+pub(in crate::gate) fn exit_member(exit: &Exit) -> Value {
     let mut value = match exit {
         Exit::StepUp { url, acr_values, max_age } => {
             json!({ "kind": "step_up", "url": url, "acr_values": acr_values, "max_age": max_age })

@@ -144,6 +144,14 @@ impl Notice {
         }
     }
 
+    /// What serves a journey does not answer.
+    pub fn away() -> Self {
+        let mut notice = Self::plain(StatusCode::SERVICE_UNAVAILABLE, Kind::Upstream);
+        notice.retry_after = Some(LOOK_AGAIN);
+        notice.exits.push(Exit::Wait { seconds: LOOK_AGAIN });
+        notice
+    }
+
     fn upstream(failure: &Failure) -> Self {
         let mut notice = Self::plain(failure.status(), Kind::Upstream);
         notice.retryable = matches!(

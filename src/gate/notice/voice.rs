@@ -47,6 +47,12 @@ impl<'a> Voice<'a> {
         self.notices.language(self.spoken)
     }
 
+    /// The headline and the detail of a notice, for whoever shows them elsewhere.
+    pub fn words(&self, notice: &Notice) -> (String, String) {
+        let Said { headline, detail, .. } = self.say(notice, "");
+        (headline, detail)
+    }
+
     pub(super) fn say(&self, notice: &Notice, request_id: &str) -> Said {
         let language = self.language();
         let playbook = notice.playbook.as_ref().filter(|_| is_held(notice.kind));

@@ -140,6 +140,9 @@ codes! {
     BAD_POINTER "W0245" Error "A JSON pointer cannot be read."
     SNAPSHOT_VARY "W0246" Error "A header cannot tell the answers of one customer apart."
     SNAPSHOT_MEMBER "W0247" Error "A member that is added to an answer cannot be used."
+
+    BAD_ZONE "W0250" Error "A time zone is not known."
+    FEED_FULL "W0251" Warning "More journeys are told of than the journeys feed shows."
 }
 
 #[cfg(test)]

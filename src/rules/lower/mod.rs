@@ -14,6 +14,7 @@ mod guards;
 mod help;
 mod identity;
 mod journeys;
+mod journeys_feed;
 mod ladder;
 mod limits;
 mod lists;
@@ -89,6 +90,8 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     let channels = one("[channels]", files, |file| file.channels.given(), |table| table.span, report);
     let breach = one("[breach]", files, |file| file.breach.given(), |table| table.span, report);
     let guards = one("[guards]", files, |file| file.guards.given(), |table| table.span, report);
+    let journeys_feed = one("[journeys_feed]", files, |file| file.journeys_feed.given(), |table| table.span, report);
+    let banner = one("[banner]", files, |file| file.banner.given(), |table| table.span, report);
     let step_up = one("[step_up]", files, |file| file.step_up.given(), |table| table.span, report);
 
     let lists = one("[lists]", files, |file| file.lists.given(), |table| table.span, report);
@@ -138,6 +141,8 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     let transmitters = named(files, |file| file.shared_signals.given());
     let transmitters = lower.shared_signals(&transmitters, routes.as_ref());
     let lists = lower.lists(lists);
+    let journeys_feed = lower.journeys_feed(journeys_feed, &journey_files);
+    let banner = lower.banner(banner, &help);
     let (refusals, screen) = lower.refusals(all(files, |file| &file.refuse));
     let (profiles, templates) = lower.profiles(&profile_files);
     let cases = lower.cases(tables);
@@ -164,6 +169,8 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
         profiles,
         weights,
         transmitters,
+        journeys_feed: journeys_feed?,
+        banner: banner?,
         screen: screen?,
     })
 }

@@ -13,6 +13,7 @@ use super::clients::{ChannelsFile, KeyFile, ProofFile};
 use super::feeds::Feed;
 use super::forms::{Later, Many, Named, Whole};
 use super::guards::GuardsFile;
+use super::journeys_feed::{BannerFile, JourneysFeedFile};
 use super::limits::LimitFile;
 use super::lists::ListsFile;
 use super::notices::{LanguagesFile, NoticeFile, ProfileFile};
@@ -78,6 +79,10 @@ table! {
         signals: Named<SignalFile> = optional;
         /// What a score has meant on a journey, by its name.
         calibration: Named<CalibrationFile> = optional;
+        /// What apps are told of what works now.
+        journeys_feed: JourneysFeedFile = optional;
+        /// What pages say that show how things were.
+        banner: BannerFile = optional;
     }
 }
 
@@ -324,6 +329,8 @@ table! {
         notice: Named<NoticeFile<false>> = optional;
         /// What is kept as the customer's own last-known-good answer.
         snapshot: SnapshotFile = optional;
+        /// Whether apps are told in the journeys feed how it stands.
+        listed: Said<bool> = default("true");
         /// How it is served under load.
         priority: Later = not_yet;
         /// Which channels it belongs to.

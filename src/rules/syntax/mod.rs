@@ -10,6 +10,7 @@ pub(crate) mod feeds;
 pub(crate) mod files;
 pub(crate) mod forms;
 pub(crate) mod guards;
+pub(crate) mod journeys_feed;
 pub(crate) mod limits;
 pub(crate) mod lists;
 mod mend;
