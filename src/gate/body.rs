@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::{Frame, SizeHint};
 
+use super::continuity::banner::Rewriting;
 use super::continuity::listeners::Listening;
 use super::continuity::store::Tee;
 use super::streams::{Ended, Stay};
@@ -24,6 +25,8 @@ pub enum Body {
     Open(Box<Open>),
     /// Passed on, and gathered to be kept.
     Kept(Box<Tee>),
+    /// A page, rewritten as it passes.
+    Rewritten(Box<Rewriting>),
     /// What works now, told for as long as somebody listens.
     Told(Box<Listening>),
 }
@@ -81,6 +84,11 @@ impl Body {
         Self::Open(Box::new(Open { answer: Some(answer), flow, stay }))
     }
 
+    /// A page that is rewritten as it passes.
+    pub fn rewritten(rewriting: Rewriting) -> Self {
+        Self::Rewritten(Box::new(rewriting))
+    }
+
     /// What a listener is told.
     pub fn told(listening: Listening) -> Self {
         Self::Told(Box::new(listening))
@@ -102,6 +110,7 @@ impl http_body::Body for Body {
             Self::Passed(answer) => Pin::new(answer).poll_frame(cx).map_err(Into::into),
             Self::Open(open) => open.poll_frame(cx),
             Self::Kept(tee) => tee.poll_frame(cx),
+            Self::Rewritten(rewriting) => rewriting.poll_frame(cx),
             Self::Told(listening) => listening.poll_event(cx).map(|event| event.map(|event| Ok(Frame::data(event)))),
         }
     }
@@ -112,6 +121,7 @@ impl http_body::Body for Body {
             Self::Passed(answer) => answer.is_end_stream(),
             Self::Open(open) => open.answer.as_ref().is_none_or(http_body::Body::is_end_stream),
             Self::Kept(tee) => tee.is_end_stream(),
+            Self::Rewritten(rewriting) => rewriting.is_end(),
             Self::Told(_) => false,
         }
     }
@@ -124,7 +134,7 @@ impl http_body::Body for Body {
             Self::Open(open) => {
                 open.answer.as_ref().map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
             }
-            Self::Told(_) => SizeHint::default(),
+            Self::Rewritten(_) | Self::Told(_) => SizeHint::default(),
         }
     }
 }

@@ -4,9 +4,11 @@
 //! all the same. It must never show anything to whom the live page would not be shown, and never cost anything where no journey
 //! keeps answers.
 
+pub mod banner;
 pub mod circuit;
 pub mod feed;
 pub mod listeners;
+pub mod marks;
 pub mod serve;
 pub mod store;
 pub mod works;

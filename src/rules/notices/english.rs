@@ -110,6 +110,7 @@ pub const fn phrase(phrase: Phrase) -> &'static str {
         Phrase::NeverAsk => {
             "We never ask for your password or for a code that we sent you, neither by phone nor by e-mail."
         }
+        Phrase::AsItWas => "This is how it looked on {time}. It may have changed since.",
         Phrase::EveryDay => "every day",
         Phrase::AllHours => "at all hours",
         Phrase::DayTo => "to",

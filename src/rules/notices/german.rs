@@ -126,6 +126,7 @@ pub const fn phrase(phrase: Phrase) -> &'static str {
         Phrase::NeverAsk => {
             "Wir fragen Sie nie nach Ihrem Passwort oder nach einem Code, den wir Ihnen geschickt haben, weder am Telefon noch per E-Mail."
         }
+        Phrase::AsItWas => "So sah es zu diesem Zeitpunkt aus: {time}. Inzwischen kann sich etwas geändert haben.",
         Phrase::EveryDay => "täglich",
         Phrase::AllHours => "rund um die Uhr",
         Phrase::DayTo => "bis",

@@ -175,6 +175,8 @@ phrases! {
     Reference "reference" [];
     /// What the company never asks for, in the words of its status page.
     NeverAsk "never_ask" [];
+    /// Above a page that shows how things were.
+    AsItWas "as_it_was" ["time"];
     /// All seven days.
     EveryDay "every_day" [];
     /// All hours of all days.
