@@ -7,6 +7,7 @@ use super::context::Context;
 use super::continuity::Sight;
 use super::continuity::feed;
 use super::continuity::serve::{self, Asked};
+use super::continuity::shown::Live;
 use super::notice::{Audience, Reader};
 use super::own::Own;
 use super::record::Record;
@@ -55,7 +56,7 @@ async fn walk(
     gate: &Gate,
     peer: &Peer,
     context: &mut Context<'_>,
-    (head, mut inflow, asked): (http::request::Parts, Inflow, Option<tunnel::Asked>),
+    (mut head, mut inflow, asked): (http::request::Parts, Inflow, Option<tunnel::Asked>),
     reader: Reader,
     record: &mut Record,
 ) -> Result<Response<Body>, Own> {
@@ -120,6 +121,7 @@ async fn walk(
         charged.answered(prepared, opened.as_ref().ok().map(Response::status));
         return opened;
     }
+    let live = Live::of(context, &clearance, reader, &mut head);
     let mut request = context.outgoing(peer, head, body, record);
     continuity::leaving(gate, context);
     sight.iter().for_each(|sight| sight.ask_for_whole(request.headers_mut()));
@@ -138,8 +140,12 @@ async fn walk(
     let mut said = Said::read(&response_headers(response.headers_mut()));
     let told = said.cache_control.take();
     learn::from(gate, context, &mut response, said, reader, record)?;
-    Ok(match sight {
+    let response = match sight {
         Some(sight) => sight.keep(gate, context, response, told.as_deref()),
+        None => response,
+    };
+    Ok(match live {
+        Some(live) => live.dress(gate, context, response),
         None => response,
     })
 }

@@ -73,6 +73,7 @@ const ONE_ROOM: &[(&str, &[&str])] = &[
     ("xorf", &["identity"]),
     ("flate2", &["cli"]),
     ("zeroize", &["identity", "cli"]),
+    ("lol_html", &["gate"]),
 ];
 
 fn floor(room: &str) -> u8 {

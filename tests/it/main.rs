@@ -6,6 +6,7 @@ mod actions;
 mod armed;
 mod arming;
 mod audit;
+mod banner;
 mod bound_tokens;
 mod breach;
 mod calibrate;

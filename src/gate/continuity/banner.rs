@@ -42,6 +42,9 @@ const BEGINNINGS: [&[u8]; 6] = [b"<!doctype", b"<html", b"<head", b"<body", b"<t
 /// Bytes of a page that are looked at for its beginning.
 const BEGINNING: usize = 1024;
 
+/// Bytes that are waited for before a page is said to have begun.
+const ENOUGH: usize = 64;
+
 /// What a page says and marks.
 #[derive(Debug)]
 pub struct Banner {
@@ -197,6 +200,8 @@ struct Page {
     rewriter: Option<HtmlRewriter<'static, Sink>>,
     out: Out,
     state: Rc<RefCell<State>>,
+    /// The beginning, until there is enough of it.
+    start: Vec<u8>,
     begun: bool,
 }
 
@@ -247,23 +252,35 @@ impl Page {
         let state = State { banner: Some(banner.html), marks: banner.marks, rebased: false, count: 0, form: None };
         let (out, state) = (Out::default(), Rc::new(RefCell::new(state)));
         let rewriter = rewriter(&state, out.clone());
-        Self { rewriter: Some(rewriter), out, state, begun: false }
+        Self { rewriter: Some(rewriter), out, state, start: Vec::new(), begun: false }
     }
 
     /// Takes the next piece of the page. False when the marking has come to its end; all of the piece is written then, and what comes
     /// after goes by itself.
     fn write(&mut self, data: &Bytes) -> bool {
-        if !self.begun && !data.is_empty() {
-            self.begun = true;
-            let start = data[..data.len().min(BEGINNING)].to_ascii_lowercase();
-            if start.starts_with(&[0xfe, 0xff]) || start.starts_with(&[0xff, 0xfe]) {
-                // UTF-16: none of ours would be read.
-                self.rewriter = None;
-            } else if !BEGINNINGS.iter().any(|word| memchr::memmem::find(&start, word).is_some()) {
-                let banner = self.state.borrow_mut().banner.take();
-                self.out.borrow_mut().extend_from_slice(banner.unwrap_or_default().as_bytes());
-            }
+        if self.begun {
+            return self.pass(data);
         }
+        self.start.extend_from_slice(data);
+        self.start.len() < ENOUGH || self.begin()
+    }
+
+    /// Begins, with what is there of the page.
+    fn begin(&mut self) -> bool {
+        self.begun = true;
+        let start = std::mem::take(&mut self.start);
+        let looked_at = start[..start.len().min(BEGINNING)].to_ascii_lowercase();
+        if looked_at.starts_with(&[0xfe, 0xff]) || looked_at.starts_with(&[0xff, 0xfe]) {
+            // UTF-16: none of ours would be read.
+            self.rewriter = None;
+        } else if !BEGINNINGS.iter().any(|word| memchr::memmem::find(&looked_at, word).is_some()) {
+            let banner = self.state.borrow_mut().banner.take();
+            self.out.borrow_mut().extend_from_slice(banner.unwrap_or_default().as_bytes());
+        }
+        self.pass(&start)
+    }
+
+    fn pass(&mut self, data: &[u8]) -> bool {
         match &mut self.rewriter {
             None => {
                 self.out.borrow_mut().extend_from_slice(data);
@@ -282,7 +299,7 @@ impl Page {
 
     /// The page has come to its end. False when the marking did not.
     fn end(&mut self) -> bool {
-        self.rewriter.take().is_some_and(|rewriter| rewriter.end().is_ok())
+        (self.begun || self.begin()) && self.rewriter.take().is_some_and(|rewriter| rewriter.end().is_ok())
     }
 
     fn taken(&self) -> Vec<u8> {
@@ -431,5 +448,76 @@ fn set(element: &mut Element<'_, '_>, attributes: &[(&str, &str)]) {
     for (name, value) in attributes {
         // These names are all good ones.
         let _ = element.set_attribute(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::gate::continuity::works::Constraint;
+    use crate::rules::compile;
+    use crate::rules::source::Sources;
+
+    const LAW: &str = "[[site]]\nhosts = [\"shop.example\"]\nupstream = \"shop\"\n[upstreams.shop]\nservers = [\"http://127.0.0.1:1\"]\n\
+        [journeys.checkout]\nroutes = [\"POST /checkout\"]\nladder = [{ at = 0, do = \"allow\" }]\n";
+    const PAGE: &[u8] =
+        b"<!doctype html><html><head><title>x</title></head><body id=a><p>one</p><form method=post action=/checkout>\
+        <input><button>Pay</button></form><a href=/y>y</a></body></html>";
+
+    fn page() -> Page {
+        let rules =
+            Arc::new(compile(&Sources::from_texts(vec![("law.toml".to_owned(), LAW.to_owned())])).rules.unwrap());
+        let journey = rules.journey_named("checkout").unwrap();
+        let constraint = Constraint { journey, looking: false, reason: "not now".into() };
+        let marks = Marks::seen_from(rules, ("shop.example", "shop.example"), "/", vec![constraint]);
+        Page::new(Banner { html: "<div>then</div>".to_owned(), marks })
+    }
+
+    fn whole() -> Vec<u8> {
+        let mut page = page();
+        assert!(page.write(&Bytes::from_static(PAGE)) && page.end());
+        page.taken()
+    }
+
+    proptest! {
+        #[test]
+        fn where_a_page_is_cut_on_its_way_does_not_matter(cuts in proptest::collection::vec(1..40_usize, 1..20)) {
+            let (mut page, mut rest, mut out) = (page(), PAGE, Vec::new());
+            for cut in cuts.into_iter().cycle() {
+                let (piece, after) = rest.split_at(cut.min(rest.len()));
+                prop_assert!(page.write(&Bytes::copy_from_slice(piece)));
+                out.extend(page.taken());
+                rest = after;
+                if rest.is_empty() {
+                    break;
+                }
+            }
+            prop_assert!(page.end());
+            out.extend(page.taken());
+            prop_assert_eq!(out, whole());
+        }
+    }
+
+    #[test]
+    fn a_page_that_cannot_go_on_loses_nothing_on_its_way() {
+        let mut page = page();
+        let mut out = Vec::new();
+        let mut goes_on = page.write(&Bytes::from_static(PAGE));
+        out.extend(page.taken());
+        let more = Bytes::from("<div>".repeat(50_000));
+        for _ in 0..3 {
+            if goes_on {
+                goes_on = page.write(&more);
+                out.extend(page.taken());
+            } else {
+                out.extend_from_slice(&more);
+            }
+        }
+        assert!(!goes_on, "it is bounded");
+        assert!(out.starts_with(&whole()) && out.len() == whole().len() + 3 * more.len());
     }
 }

@@ -66,8 +66,10 @@ fn journeys(
         return Ok(Own::Ready(Box::new(preflight())));
     }
     only_looks(&head.method)?;
-    // What its client shows is looked at as on a journey, so that the answer is what a journey would say.
-    context.look(gate, peer, head, record);
+    if context.vouched {
+        // What its client shows is looked at as on a journey, so that the answer is what a journey would say.
+        context.look(gate, peer, head, record);
+    }
     let who = Who::of(context, gate, head.headers.get(ACCEPT_LANGUAGE));
     if who.is_customer() {
         in_turn(gate, context)?;

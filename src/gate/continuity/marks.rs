@@ -111,7 +111,7 @@ impl Marks {
             return Some(self.page.clone().into_string());
         }
         let folder = base.rsplit_once('/').map_or("", |(folder, _)| folder);
-        Some(without_dots(&format!("{}/{rest}", folder.trim_start_matches('/'))))
+        Some(without_dots(&format!("{folder}/{rest}")))
     }
 
     /// Whether an authority is this page's, or another host of its site.
@@ -138,7 +138,7 @@ fn scheme(reference: &str) -> Option<(&str, &str)> {
 /// A path without `.` and `..` (RFC 3986, section 5.2.4), with its leading slash.
 fn without_dots(path: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
-    let mut segments = path.split('/').peekable();
+    let mut segments = path.trim_start_matches('/').split('/').peekable();
     while let Some(segment) = segments.next() {
         let last = segments.peek().is_none();
         match segment {

@@ -10,6 +10,7 @@ pub mod feed;
 pub mod listeners;
 pub mod marks;
 pub mod serve;
+pub mod shown;
 pub mod store;
 pub mod works;
 

@@ -346,7 +346,9 @@ fn one(
             now,
         }),
     };
-    if away { outlook.while_away(false) } else { outlook }
+    // Who has looked before may still see what they saw; whether there is something kept of them is found by looking.
+    let shown = readings.is_some() && journey.snapshot.is_some();
+    if away { outlook.while_away(shown) } else { outlook }
 }
 
 /// Whether something that serves the journey on this site does not answer. Where several serve it, one that is away is enough: nobody

@@ -9,7 +9,8 @@ use crate::rules::diagnostic::{Diagnostic, codes};
 use crate::rules::prefixes::Prefixes;
 use crate::rules::ruleset::{Cors, Health, Protocol, Server, Site, Sites, Upstream, UpstreamId, UpstreamTimeout};
 use crate::rules::source::Span;
-use crate::rules::syntax::files::{CorsFile, ProtocolWord, SiteFile, Text, TimeoutFile, UpstreamFile};
+use crate::rules::syntax::files::{ProtocolWord, Text, TimeoutFile, UpstreamFile};
+use crate::rules::syntax::sites::{CorsFile, SiteFile};
 use crate::rules::syntax::table::{Field, Said};
 
 /// Sites that a law may have.

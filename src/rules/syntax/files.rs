@@ -20,11 +20,12 @@ use super::notices::{LanguagesFile, NoticeFile, ProfileFile};
 use super::playbooks::{ChannelWord, ClassWord, ModeWord};
 use super::shared_signals::TransmitterFile;
 use super::signals::{CountsWord, SignalFile};
+use super::sites::SiteFile;
 use super::snapshots::SnapshotFile;
 use super::streams::UpgradeName;
 use super::table::{Field, Form, Said, Shape, Value, Walk, table, words};
 use super::written::{
-    Address, CookieName, HeaderKey, Host, KeysAt, Method, Origin, Page, PathEnd, Pattern, PerHour, PlainPath,
+    Address, CookieName, HeaderKey, Host, KeysAt, Method, Page, PathEnd, Pattern, PerHour, PlainPath,
 };
 use crate::rules::help::Hours;
 use crate::rules::ruleset::Server;
@@ -83,40 +84,6 @@ table! {
         journeys_feed: JourneysFeedFile = optional;
         /// What pages say that show how things were.
         banner: BannerFile = optional;
-    }
-}
-
-table! {
-    /// A site: some hosts, and what serves them.
-    SiteFile("a site") {
-        /// The hosts that it answers for, without port; `*.shop.example` stands for all below.
-        hosts: Many<Said<Host>> = required;
-        /// The upstream of every path that `paths` does not name.
-        upstream: Text = required;
-        /// Upstreams of some paths; the longest prefix wins.
-        paths: Vec<PrefixFile> = optional;
-        /// Who may read the answers that Weir makes itself from another origin.
-        cors: CorsFile = optional;
-    }
-}
-
-table! {
-    /// Some paths of a site.
-    PrefixFile("a path of a site") {
-        /// How the path begins.
-        prefix: Said<PlainPath> = required;
-        /// The upstream that serves it.
-        upstream: Text = required;
-    }
-}
-
-table! {
-    /// Cross-origin reading of Weir's own answers.
-    CorsFile("cors") {
-        /// Origins, exact.
-        origins: Many<Said<Origin>> = required;
-        /// Whether a browser may send cookies along.
-        credentials: Said<bool> = default("false");
     }
 }
 

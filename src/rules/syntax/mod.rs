@@ -21,6 +21,7 @@ mod reference;
 pub(crate) mod route;
 pub(crate) mod shared_signals;
 pub mod signals;
+pub(crate) mod sites;
 pub(crate) mod snapshots;
 pub(crate) mod streams;
 mod suggest;
