@@ -7,6 +7,7 @@ mod audit;
 mod breach;
 mod calibrate;
 mod check;
+mod client;
 mod completions;
 mod demo;
 mod eval;
@@ -93,6 +94,8 @@ enum Command {
     Init(init::InitArguments),
     /// Print the JSON schema or the reference of the rule files
     Schema(schema::SchemaArguments),
+    /// Print what apps and pages need to be told what works now
+    Client(client::ClientArguments),
     /// Make a key for a machine that calls your site
     Key(key::KeyArguments),
     /// Make and look at lists of what has leaked
@@ -267,6 +270,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Init(arguments) => init::init(&arguments),
         Command::Schema(arguments) => schema::schema(&arguments),
+        Command::Client(arguments) => client::client(&arguments),
         Command::Key(arguments) => key::key(&arguments),
         Command::Breach(arguments) => breach::breach(&arguments),
         Command::Eval(arguments) => eval::eval(&arguments),

@@ -12,6 +12,7 @@ mod breach;
 mod calibrate;
 mod classes;
 mod cli;
+mod clients;
 mod commands;
 mod control;
 mod edge;

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test uses its part of the rig")]
 
+pub mod chromium;
 pub mod client;
 pub mod exits;
 pub mod live;
