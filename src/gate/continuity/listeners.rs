@@ -103,7 +103,7 @@ impl Listening {
 #[derive(Debug, Default)]
 pub struct Listeners {
     ears: RefCell<Vec<Rc<Ear>>>,
-    seen: RefCell<Option<(Rc<Arc<InForce>>, u64)>>,
+    seen: RefCell<Option<(Arc<InForce>, u64)>>,
     /// Some have to be told anew.
     due: Cell<bool>,
     closed: Cell<bool>,
@@ -156,9 +156,9 @@ impl Listeners {
         }
         let (law, now) = (gate.law.borrow_mut().pin(), gate.shared.clock.now());
         let state = works::state(gate, &law, now);
-        let same = |(known, before): &(Rc<Arc<InForce>>, u64)| Arc::ptr_eq(known, &law) && *before == state;
+        let same = |(known, before): &(Arc<InForce>, u64)| Arc::ptr_eq(known, &law) && *before == state;
         if !self.seen.borrow().as_ref().is_some_and(same) {
-            *self.seen.borrow_mut() = Some((law, state));
+            *self.seen.borrow_mut() = Some((Arc::clone(&law), state));
             self.ears.borrow().iter().for_each(|ear| ear.due.set(true));
             self.due.set(true);
         }

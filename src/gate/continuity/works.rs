@@ -156,7 +156,7 @@ pub struct Ready(RefCell<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    law: Option<Rc<Arc<InForce>>>,
+    law: Option<Arc<InForce>>,
     state: u64,
     told: Vec<(For, Rc<Told>)>,
 }
@@ -193,7 +193,7 @@ pub fn told(gate: &Gate, prepared: &Prepared, who: &Who, now: Moment) -> Rc<Told
     {
         let mut kept = gate.ready.0.borrow_mut();
         if kept.state != state || !kept.law.as_ref().is_some_and(|law| Arc::ptr_eq(law, &prepared.law)) {
-            *kept = Kept { law: Some(prepared.law.clone()), state, told: Vec::new() };
+            *kept = Kept { law: Some(Arc::clone(&prepared.law)), state, told: Vec::new() };
         }
         if let Some((_, told)) = kept.told.iter().find(|(known, _)| *known == wanted) {
             return told.clone();
@@ -261,6 +261,7 @@ pub fn constraints(gate: &Gate, context: &Context<'_>, spoken: LanguageId) -> Ve
         let looking = match outlook.standing {
             // Whoever is asked for a proof can go on.
             Standing::Open | Standing::Proof { .. } => return None,
+            Standing::ReadOnly if only_looks(rules, journey) => return None,
             Standing::ReadOnly => false,
             Standing::ByPhone { .. } | Standing::Closed { .. } | Standing::Narrowed | Standing::Away => true,
         };
@@ -300,11 +301,16 @@ fn of(
     let readings = |changes| asking.map(|asking| gate.shared.memory.readings(&Asking { changes, ..asking }, now));
     let (looking, changing) = (readings(false), readings(true));
     let each = journeys.iter().copied().map(|journey| {
-        let looks = rules.routes.of(journey).all(|(method, _)| matches!(method, "GET" | "HEAD"));
+        let looks = only_looks(rules, journey);
         let readings = if looks { looking.as_ref() } else { changing.as_ref() };
         (journey, one(gate, prepared, (site, journey), (who, readings), looks, now))
     });
     each.collect()
+}
+
+/// Whether nothing on the journey changes anything.
+fn only_looks(rules: &RuleSet, journey: JourneyId) -> bool {
+    rules.routes.of(journey).all(|(method, _)| matches!(method, "GET" | "HEAD"))
 }
 
 /// How one journey would be met: by this customer with these readings, or by everybody.
