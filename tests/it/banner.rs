@@ -239,3 +239,63 @@ async fn a_page_that_comes_live_carries_it_while_its_journey_is_contained_and_th
     let page = rig.client(Protocol::H1).send("GET", "/account/balance", &NAVIGATES[..2], "").await;
     assert_eq!(page.text(), PAGE, "a law that does not ask for it has none");
 }
+
+/// A shop that keeps what it showed of the balance: a page for people, a document for programs.
+fn bank() -> Upstream {
+    Upstream::answering(|seen| {
+        let (kind, body) = match seen.uri.path() {
+            "/api/balance" => ("application/json", "{\"sum\": 1.10, \"as_of\": null}"),
+            _ => ("text/html; charset=utf-8", PAGE),
+        };
+        let mut answer = Response::new(Full::new(Bytes::from_static(body.as_bytes())));
+        answer.headers_mut().insert("content-type", HeaderValue::from_static(kind));
+        answer.headers_mut().insert("cache-control", HeaderValue::from_static("private"));
+        if seen.uri.path() == "/login" {
+            *answer.status_mut() = StatusCode::SEE_OTHER;
+            answer.headers_mut().insert("set-cookie", HeaderValue::from_static("sid=s-1; Path=/; HttpOnly"));
+        }
+        answer
+    })
+}
+
+#[tokio::test]
+async fn a_kept_page_says_as_of_when_it_is_and_a_kept_document_too() {
+    let keeps = "contained = \"read_only\"\nsnapshot = { as_of = \"as_of\", blocked_actions = \"blocked\" }";
+    let journeys = JOURNEYS
+        .replacen("contained = \"read_only\"", keeps, 1)
+        .replace("\"GET /account/balance\"", "\"GET /account/balance\", \"GET /api/balance\"");
+    let rig = Rig::start(&journeys, bank(), &[("playbooks/storm.toml", STORM)], |_| {});
+    let mut client = rig.client(Protocol::H2);
+    assert_eq!(client.post("/login", "email=ada%40example.test&password=right").await.status, StatusCode::SEE_OTHER);
+    let asks = [("accept", "application/json"), ("accept-language", "de")];
+    let navigates = [("sec-fetch-mode", "navigate"), ("accept", "text/html"), ("accept-language", "de")];
+    let live = client.send("GET", "/account/balance", &navigates, "").await;
+    assert_eq!(live.text(), PAGE);
+    assert_eq!(client.send("GET", "/api/balance", &asks, "").await.text(), "{\"sum\": 1.10, \"as_of\": null}");
+    rig.weir().snapshots.settle();
+    rig.advance(std::time::Duration::from_secs(90));
+    arm(&rig, "storm", &because("a test")).unwrap();
+
+    let page = client.send("GET", "/account/balance", &navigates, "").await;
+    assert_eq!(
+        (page.status, page.header("weir-as-of"), page.header("age")),
+        (StatusCode::OK, "2026-11-02T12:00:00Z", "90")
+    );
+    let said = "<div class=\"weir-banner\" role=\"status\" lang=\"de\" dir=\"ltr\"><p>So sah es zu diesem Zeitpunkt aus: \
+                <time datetime=\"2026-11-02T12:00:00Z\">Montag, 2. November, 12:00 Uhr (Ortszeit London)</time>.";
+    assert!(page.text().contains(said), "{}", page.text());
+    assert!(page.text().contains("<p>Wir pr&#252;fen Eink&#228;ufe gerade von Hand. Ihre Bestellungen sind sicher."));
+    assert!(page.text().contains("<form action=\"/checkout\" method=\"dialog\" aria-disabled=\"true\""));
+    assert_eq!(page.header("content-length"), page.body.len().to_string());
+    let head = client.send("HEAD", "/account/balance", &navigates, "").await;
+    assert_eq!((head.header("content-length"), head.body.len()), (page.header("content-length"), 0));
+
+    let document = client.send("GET", "/api/balance", &asks, "").await;
+    let (blocked, told) = (&document.json()["blocked"], document.text());
+    assert!(told.starts_with("{\"sum\":1.10,\"as_of\":\"2026-11-02T12:00:00Z\",\"blocked\":["), "{told}");
+    assert!(blocked.as_array().unwrap().contains(&"checkout".into()), "{told}");
+    assert!(
+        ["balance", "login", "search"].iter().all(|free| !blocked.as_array().unwrap().contains(&(*free).into())),
+        "{told}"
+    );
+}

@@ -19,6 +19,7 @@ use http::{HeaderMap, HeaderValue, Method, request};
 
 use super::Gate;
 use super::context::{Context, body};
+use super::notice::Reader;
 use super::record::Record;
 use crate::confidence::Confidence;
 use crate::judge::decision::Clearance;
@@ -42,6 +43,9 @@ pub struct Sight {
     target: Box<str>,
     asked: Selectors,
     origin: Option<HeaderValue>,
+    /// Who reads what is shown, and in which languages.
+    reader: Reader,
+    languages: Option<HeaderValue>,
     /// Only the head is asked for.
     head: bool,
     /// The application has let the session go, as far as is known: nothing is shown until it answers it again.
@@ -97,6 +101,8 @@ impl Sight {
             target: target.as_str().into(),
             asked: selectors(&head.headers, snapshot),
             origin: head.headers.get(ORIGIN).cloned(),
+            reader: Reader::of(&head.method, head.version, &head.headers),
+            languages: head.headers.get(ACCEPT_LANGUAGE).cloned(),
             head: head.method == Method::HEAD,
             shut,
             contained,

@@ -12,7 +12,8 @@ use http::header::{
 };
 use http::{HeaderMap, Response, StatusCode};
 
-use super::Sight;
+use super::shown::Kept;
+use super::{Sight, shown};
 use crate::clock::Moment;
 use crate::gate::body::Body;
 use crate::gate::context::Context;
@@ -140,10 +141,10 @@ impl Sight {
         record.why = Some("snapshot".into());
         record.cause = Some(why.into());
         context.prepared.meters().snapshot(name);
-        Some(self.answer(context, &Showing { law, snapshot, now }))
+        Some(self.answer(gate, context, &Showing { law, snapshot, now }))
     }
 
-    fn answer(&self, context: &Context<'_>, showing: &Showing<'_>) -> Response<Body> {
+    fn answer(&self, gate: &Gate, context: &Context<'_>, showing: &Showing<'_>) -> Response<Body> {
         let Showing { snapshot, now, .. } = showing;
         let mut headers = HeaderMap::with_capacity(16);
         for (name, value) in &snapshot.about.fields {
@@ -162,7 +163,7 @@ impl Sight {
         let vary = format!("accept, accept-language, {who}");
         headers.insert(VARY, HeaderValue::from_str(&vary).unwrap_or(HeaderValue::from_static("*")));
         cors::allow(&mut headers, self.origin.as_ref(), context.site.cors.as_ref());
-        let mut body = showing.body(&mut headers);
+        let mut body = showing.body(self, gate, context, &mut headers);
         if self.head {
             let length = http_body::Body::size_hint(&body).exact();
             length.map(|length| headers.insert(CONTENT_LENGTH, HeaderValue::from(length)));
@@ -187,8 +188,9 @@ pub struct Showing<'a> {
 
 impl Showing<'_> {
     /// Its body as it is sent. The one place where what is kept is made to say that it is: a banner, members, marks.
-    pub fn body(&self, _headers: &mut HeaderMap) -> Body {
-        Body::own(self.snapshot.body.clone())
+    fn body(&self, sight: &Sight, gate: &Gate, context: &Context<'_>, headers: &mut HeaderMap) -> Body {
+        let kept = Kept { law: self.law, as_of: self.snapshot.about.as_of, body: &self.snapshot.body };
+        Body::own(shown::kept(gate, context, (sight.reader, sight.languages.as_ref()), kept, headers))
     }
 }
 
