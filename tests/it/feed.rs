@@ -438,6 +438,10 @@ fn ailing() -> (Upstream, Arc<AtomicBool>) {
         if seen.uri.path() == "/healthz" && !says.load(Ordering::Relaxed) {
             *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         }
+        if seen.uri.path() == "/login" {
+            *answer.status_mut() = StatusCode::SEE_OTHER;
+            answer.headers_mut().insert("set-cookie", http::HeaderValue::from_static("sid=s-1; Path=/; HttpOnly"));
+        }
         answer
     });
     (upstream, well)
@@ -446,10 +450,20 @@ fn ailing() -> (Upstream, Arc<AtomicBool>) {
 #[tokio::test]
 async fn an_upstream_that_goes_and_comes_back_is_an_event() {
     let (upstream, well) = ailing();
-    let rig = Rig::start(JOURNEYS, upstream, &[("sites.toml", SITES)], |_| {});
+    let keeps = "contained = \"read_only\"\nsnapshot = {}";
+    let journeys = JOURNEYS.replacen("contained = \"read_only\"", keeps, 1);
+    let rig = Rig::start(&journeys, upstream, &[("sites.toml", SITES)], |_| {});
     let mut events = Events::open(&rig.client(Protocol::H2)).await.unwrap();
+    let mut hers = Events::open(&signed_in(&rig, Protocol::H1).await).await.unwrap();
     assert_eq!(state(&events.next().await, "search"), "open");
+    assert_eq!(state(&hers.next().await, "balance"), "open");
     well.store(false, Ordering::Relaxed);
+    let away = hers.next().await;
+    assert_eq!(
+        (&*state(&away, "balance"), &*state(&away, "checkout")),
+        ("read_only", "closed"),
+        "what was kept is shown"
+    );
     let away = events.next().await;
     for name in ["search", "balance", "checkout"] {
         assert_eq!(state(&away, name), "closed", "nothing is there to be looked at");
