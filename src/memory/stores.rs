@@ -293,7 +293,7 @@ impl Memory {
             guards: _,
             floating,
         } = self;
-        let lasting: [Box<dyn Store + '_>; 7] = [
+        let lasting: [Box<dyn Store + '_>; 8] = [
             Box::new(Lasting {
                 about: &ACCOUNTS,
                 table: accounts,

@@ -52,6 +52,7 @@ pub fn limit() -> Limit {
         burst: AT_ONCE,
         counts: None,
         shadow: false,
+        younger_than: None,
     }
 }
 
