@@ -29,8 +29,8 @@ const WAYS: usize = 8;
 const SHARDS: usize = 256;
 /// Sets are made together, about so many bytes at a time.
 const SLAB: usize = 2048;
-/// A shard is given one set more when this part of its places is taken, in thirty-seconds.
-const DENSE: usize = 31;
+/// A shard is given one set more when this part of its places is taken, in sixteenths.
+const DENSE: usize = 15;
 /// At most so many more for one newcomer that finds no place all the same.
 const SPLITS: usize = 4;
 /// Entries that are looked at to make way for one newcomer.
@@ -260,7 +260,7 @@ impl<V: Copy + Default + Worth> Sets<V> {
 
     /// The place for a newcomer, and whether it was free.
     fn place(&mut self, tag: u64, worth: impl Fn() -> u8, now: Moment) -> Option<(usize, usize, bool)> {
-        if self.len * 32 >= self.count * WAYS * DENSE && self.count < self.most() {
+        if self.len * 16 >= self.count * WAYS * DENSE && self.count < self.most() {
             self.split();
         }
         for _ in 0..=SPLITS {
