@@ -78,6 +78,7 @@ fn main() {
             "kept, sealed and safe, on the thread beside",
             began.elapsed() / CUSTOMERS as u32
         );
+        all.settle();
         assert_eq!(all.standing().answers, CUSTOMERS as u64);
         let mut found = Vec::new();
         for n in 0..200_000 {

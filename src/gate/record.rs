@@ -99,6 +99,8 @@ pub struct Record {
     pub cause: Option<Box<str>>,
     /// Which upstream answered, or should have.
     pub upstream: Option<UpstreamId>,
+    /// The upstream failed, whatever is shown in its place.
+    pub upstream_failed: bool,
     /// The answer's status.
     pub status: Option<StatusCode>,
     /// What the answer taught.
@@ -162,6 +164,7 @@ impl Record {
             why: None,
             cause: None,
             upstream: None,
+            upstream_failed: false,
             status: None,
             learned: SmallVec::new(),
             handoff: None,
@@ -375,7 +378,7 @@ impl Drop for Record {
         if let Some(shadow) = self.shadow {
             meters.shadow(rules, self.journey, shadow);
         }
-        if let Some(upstream) = self.upstream.filter(|_| status.is_server_error()) {
+        if let Some(upstream) = self.upstream.filter(|_| status.is_server_error() || self.upstream_failed) {
             meters.upstream_failed(rules, upstream);
         }
         if let (Some(journey), Some(scored)) = (self.journey, &self.scored) {

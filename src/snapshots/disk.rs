@@ -72,6 +72,10 @@ faults!(redb::StorageError, redb::TableError, redb::TransactionError, redb::Comm
 impl Fault {
     fn of(error: redb::Error) -> Self {
         match error {
+            // What is there is no file of ours.
+            redb::Error::Io(cause) if cause.kind() == std::io::ErrorKind::InvalidData => {
+                Self::Corrupt(cause.to_string())
+            }
             redb::Error::Io(_) | redb::Error::PreviousIo | redb::Error::DatabaseAlreadyOpen => {
                 Self::System(error.to_string())
             }
@@ -97,6 +101,12 @@ pub struct Tally {
     /// Their bytes, sealed.
     pub bytes: u64,
 }
+
+/// What is kept of every journey.
+pub(super) type Tallies = BTreeMap<Box<str>, Tally>;
+
+/// Where an answer stands, when it was kept, and its length.
+type Place = (Vec<u8>, (u64, u64), usize);
 
 /// For how long a journey's answers are kept, and how long it has been contained in all.
 #[derive(Debug, Clone, Copy)]
@@ -152,9 +162,11 @@ impl Disk {
         Ok(disk)
     }
 
-    /// Begins some changes.
+    /// Begins some changes. Each is written so that a killed process finds the file ready, however large it is.
     pub fn begin(&self) -> Result<Batch, Fault> {
-        Ok(Batch(self.base.begin_write()?))
+        let mut batch = self.base.begin_write()?;
+        batch.set_quick_repair(true);
+        Ok(Batch(batch))
     }
 
     /// Makes them safe.
@@ -282,7 +294,7 @@ impl Disk {
     }
 
     /// What is kept, by journey, and when the oldest of it was kept.
-    pub fn tallies(&self) -> Result<(BTreeMap<Box<str>, Tally>, Option<Moment>), Fault> {
+    pub fn tallies(&self) -> Result<(Tallies, Option<Moment>), Fault> {
         let reading = self.base.begin_read()?;
         let mut all = BTreeMap::new();
         for entry in reading.open_table(COUNTS)?.iter()? {
@@ -389,7 +401,7 @@ impl Tables<'_, '_> {
     }
 
     /// The keys that begin so, each with when it was kept and its length.
-    fn below(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, (u64, u64), usize)>, Fault> {
+    fn below(&self, prefix: &[u8]) -> Result<Vec<Place>, Fault> {
         let (from, to) = between(prefix);
         let mut all = Vec::new();
         for entry in self.rows.range::<&[u8]>(from.as_slice()..to.as_slice())? {

@@ -31,28 +31,22 @@ pub struct Keeper {
     undone: Vec<Void>,
 }
 
+/// Whoever waits for an answer to be kept, or for what is void to be removed.
+type Keeps = Option<Sender<Result<(), &'static str>>>;
+type Voids = Option<Sender<Result<usize, String>>>;
+
 /// Who is told when a batch is safe.
 #[derive(Default)]
 struct Told {
-    kept: Vec<(Box<str>, Option<Sender<Result<(), &'static str>>>)>,
-    voided: Vec<(Void, usize, Option<Sender<Result<usize, String>>>)>,
+    kept: Vec<(Box<str>, Keeps)>,
+    voided: Vec<(Void, usize, Voids)>,
 }
 
 impl Keeper {
     pub(super) fn new(all: Snapshots, key: Result<[u8; 32], String>) -> Self {
         let mut keeper = Self { all, key: [0; 32], disk: None, failed: None, undone: Vec::new() };
         match key {
-            Ok(key) => {
-                keeper.key = key;
-                // Looked at once at the start, so that what is wrong with it is said then.
-                if keeper.all.0.path.as_ref().is_some_and(|path| path.exists()) {
-                    keeper.guarded(|keeper| {
-                        if keeper.open() {
-                            keeper.learn();
-                        }
-                    });
-                }
-            }
+            Ok(key) => keeper.key = key,
             Err(why) => keeper.fail(&why, true),
         }
         keeper
@@ -60,6 +54,14 @@ impl Keeper {
 
     /// Works until there will be nothing more to do.
     pub fn run(mut self) {
+        // Looked at once at the start, so that what is wrong with it is said then; but not before anybody is served.
+        if self.all.0.path.as_ref().is_some_and(|path| path.exists()) {
+            self.guarded(|keeper| {
+                if keeper.open() {
+                    keeper.learn();
+                }
+            });
+        }
         loop {
             let patience = if self.undone.is_empty() { None } else { Some(REST) };
             let Some(jobs) = self.all.0.queue.next(patience) else { return };
@@ -210,6 +212,7 @@ impl Keeper {
 
     fn commit(&mut self, batch: &mut Option<Result<Batch, ()>>, told: &mut Told) {
         let told = std::mem::take(told);
+        let changed = batch.is_some();
         let safe = match (batch.take(), &self.disk) {
             (None, _) => Ok(()),
             (Some(Ok(batch)), Some(disk)) => disk.commit(batch),
@@ -222,7 +225,7 @@ impl Keeper {
         if self.disk.is_some() && self.undone.is_empty() {
             self.all.0.state.recover(&self.all.0.telemetry);
         }
-        if !told.kept.is_empty() || !told.voided.is_empty() {
+        if changed {
             self.count();
         }
         for (journey, done) in told.kept {
@@ -247,7 +250,7 @@ impl Keeper {
         }
     }
 
-    fn not_voided(&mut self, what: Void, done: Option<Sender<Result<usize, String>>>) {
+    fn not_voided(&mut self, what: Void, done: Voids) {
         if let Some(done) = done {
             let _nobody_waits = done.send(Err("the disk refuses; it is tried again".to_owned()));
         }
@@ -267,13 +270,7 @@ impl Keeper {
         }
     }
 
-    fn put(
-        &mut self,
-        incoming: Incoming,
-        done: Option<Sender<Result<(), &'static str>>>,
-        batch: &mut Option<Result<Batch, ()>>,
-        told: &mut Told,
-    ) {
+    fn put(&mut self, incoming: Incoming, done: Keeps, batch: &mut Option<Result<Batch, ()>>, told: &mut Told) {
         let Incoming { key, about, body, mask, keep, began } = incoming;
         let since = self.all.0.count.load(Ordering::Acquire);
         if !self.all.0.stands(key.owner().account(), began.0) {

@@ -41,6 +41,7 @@ impl Shelf {
         let telemetry = Telemetry::new();
         let (all, keeper) = Snapshots::open(dir, key, bounds, clock, telemetry.clone());
         let thread = std::thread::spawn(move || keeper.run());
+        all.settle();
         Self { all, hand, names: Names::new([3; 16]), telemetry, thread: Some(thread) }
     }
 
@@ -203,9 +204,10 @@ async fn bytes_are_bounded_what_was_kept_first_goes_and_nobody_takes_more_than_a
     assert!(all.iter().all(|safe| safe.recv().unwrap().is_ok()));
     let standing = shelf.all.standing();
     assert!(standing.bytes <= 65_536 && standing.answers > 40 && standing.memory <= 65_536, "{standing:?}");
-    assert_eq!(body(&shelf.find("c0", "/balance").await), None);
-    assert!(shelf.find("c199", "/balance").await.is_some());
     assert_eq!(shelf.keep("ada", "/x", vec![b'x'; 8_193]), Err("large"));
+    drop(shelf);
+    let shelf = Shelf::open(dir.path());
+    assert!(shelf.find("c0", "/balance").await.is_none() && shelf.find("c199", "/balance").await.is_some());
 
     let dir = tempfile::tempdir().unwrap();
     let shelf = Shelf::open(dir.path());
@@ -214,6 +216,8 @@ async fn bytes_are_bounded_what_was_kept_first_goes_and_nobody_takes_more_than_a
         shelf.keep("eve", &format!("/balance?n={n}"), "hers").unwrap();
     }
     assert_eq!(shelf.all.standing().answers, 65);
+    drop(shelf);
+    let shelf = Shelf::open(dir.path());
     assert!(shelf.find("bob", "/balance").await.is_some() && shelf.find("eve", "/balance?n=99").await.is_some());
     assert!(shelf.find("eve", "/balance?n=0").await.is_none());
 }
@@ -268,7 +272,7 @@ fn what_was_acknowledged_is_there_after_a_kill_in_the_middle_of_more() {
     let lines = |from: usize, to: usize| -> String {
         let line = |n| {
             format!(
-                "{{\"subject\":\"c{n}\",\"host\":\"shop.example\",\"target\":\"/Orders/{n}?a=b\",\"content_type\":\"application/json\",\
+                "{{\"subject\":\"c{n}\",\"host\":\"shop.example\",\"target\":\"/orders/{n}?a=b\",\"content_type\":\"application/json\",\
                  \"as_of\":\"2026-11-20T12:00:00Z\",\"body\":{{\"card\":\"4111\",\"n\":{n},\"rest\":\"{}\"}}}}\n",
                 "x".repeat(900)
             )
@@ -300,14 +304,15 @@ fn what_was_acknowledged_is_there_after_a_kill_in_the_middle_of_more() {
     weir.end();
     assert_ne!(import.code, Some(0), "{import:?}");
     let weir = start();
-    assert!(kept() >= 500, "{}", kept());
+    // The file is opened beside whatever is served.
+    assert!((0..1_000).any(|_| kept() >= 500), "{}", kept());
     let said = terminal.run(&["snapshots", "import", "more.jsonl"]);
     assert_eq!(said.out, "3700 of 3700 answers are kept.\n", "to import again is right: {said:?}");
     assert_eq!(kept(), 4_000);
     terminal.write("bad.jsonl", "{\"subject\":\"c1\"}\nnone\n");
     let said = terminal.run(&["snapshots", "import", "bad.jsonl", "--dry-run"]);
     assert_ne!(said.code, Some(0), "{said:?}");
-    let odd = lines(0, 1).replace("/Orders/0", "/nothing/of/it") + &lines(1, 2).replace("2026-11-20", "2099-01-01");
+    let odd = lines(0, 1).replace("/orders/0", "/nothing/of/it") + &lines(1, 2).replace("2026-11-20", "2099-01-01");
     terminal.write("odd.jsonl", &odd);
     let said = terminal.run(&["snapshots", "import", "odd.jsonl"]);
     assert!(

@@ -33,8 +33,8 @@ ladder = [{ at = 0, do = "step_up", level = "mfa" }]
 when_unknown = "step_up"
 "#;
 
-const CAEP: &str = "https://schemas.openid.net/secevent/caep/event-type/";
-const RISC: &str = "https://schemas.openid.net/secevent/risc/event-type/";
+pub const CAEP: &str = "https://schemas.openid.net/secevent/caep/event-type/";
+pub const RISC: &str = "https://schemas.openid.net/secevent/risc/event-type/";
 const SSF: &str = "https://schemas.openid.net/secevent/ssf/event-type/";
 const PATH: &str = "/.well-known/weir/events";
 
@@ -44,8 +44,8 @@ fn digest(text: &str) -> String {
 }
 
 /// A rig that listens to this issuer, once its keys are here.
-struct Listening {
-    rig: Rig,
+pub struct Listening {
+    pub rig: Rig,
     issuer: Issuer,
     client: Client,
     serial: u64,
@@ -65,7 +65,7 @@ impl Listening {
         Self::over(rig, issuer).await
     }
 
-    async fn over(rig: Rig, issuer: Issuer) -> Self {
+    pub async fn over(rig: Rig, issuer: Issuer) -> Self {
         let client = rig.client(Protocol::H1);
         let mut listening = Self { rig, issuer, client, serial: 0, elapsed: Duration::ZERO };
         // Keys come in the background. What asks is a replay after the first time, and so changes nothing.
@@ -81,7 +81,7 @@ impl Listening {
     }
 
     /// Sends one event about this subject, and sees that it is taken.
-    async fn tell(&mut self, uri: &str, subject: Value, payload: Value) {
+    pub async fn tell(&mut self, uri: &str, subject: Value, payload: Value) {
         self.serial += 1;
         let mut claims = claims(&format!("e{}", self.serial), json!({ uri: payload }), Some(subject));
         claims["iat"] = json!(NOON.unix_seconds() + self.elapsed.as_secs());
@@ -102,7 +102,7 @@ impl Listening {
 }
 
 /// What makes Weir listen to the issuer.
-fn law(more: &str) -> String {
+pub fn law(more: &str) -> String {
     format!(
         "[shared_signals.idp]\nissuer = \"https://id.example\"\njwks = \"file:idp.json\"\naudience = \"weir\"\n{more}\n"
     )
@@ -118,7 +118,7 @@ fn claims(id: &str, events: Value, subject: Option<Value>) -> Value {
     claims
 }
 
-fn email(name: &str) -> Value {
+pub fn email(name: &str) -> Value {
     json!({"format": "email", "email": name})
 }
 

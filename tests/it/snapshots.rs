@@ -1,5 +1,11 @@
 //! A customer's own last-known-good answers, through the whole gateway: what is kept, when it is shown, and to whom it never is.
 
+#![allow(
+    clippy::await_holding_lock,
+    clippy::await_holding_refcell_ref,
+    reason = "a test holds an upstream up while it looks, and shares its one connection with nobody"
+)]
+
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -8,8 +14,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::Full;
+use serde_json::json;
 
 use crate::arming::{arm, because, stand_down};
+use crate::identity::Issuer;
+use crate::shared_signals::{self, CAEP, Listening, RISC, email};
 use crate::support::client::{Answer, BOTH, Client, Protocol, whole};
 use crate::support::upstream::{Seen, Upstream};
 use crate::support::{GROUND, Rig};
@@ -454,6 +463,10 @@ async fn a_failing_upstream_is_asked_once_a_second_by_those_who_can_be_shown_wha
             assert!(is_kept(&ada.get("/balance").await));
         }
         assert_eq!(branch.rig.upstream.seen().len(), asked + 2);
+        assert!(
+            branch.metric("weir_upstream_failures_total{upstream=\"shop\"} 2"),
+            "what triggers watch is not hidden"
+        );
         branch.rig.advance(Duration::from_secs(1));
         branch.bank.says(200, &[]);
         for _ in 0..3 {
@@ -588,7 +601,7 @@ fn ten_thousand_customers_of_an_upstream_that_is_gone_see_their_own_and_nobody_e
     let name = |n: usize| if n < EACH { format!("c{n}") } else { format!("C{}", n - EACH) };
     let signing: Vec<_> = (0..4)
         .map(|part| {
-            let client = branch.rig.clear_client();
+            let (client, snapshots) = (branch.rig.clear_client(), branch.rig.weir().snapshots.clone());
             runtime.spawn(async move {
                 let mut connection = client.connect().await;
                 let mut sids = Vec::new();
@@ -610,6 +623,10 @@ fn ten_thousand_customers_of_an_upstream_that_is_gone_see_their_own_and_nobody_e
                     let answer = whole(connection.send(look).await.unwrap()).await;
                     assert_eq!(answer.json()["of"], name(n), "{answer:?}");
                     sids.push((n, sid));
+                    // What waits for the disk has a bound, and this is faster than anybody looks.
+                    if sids.len() % 100 == 0 {
+                        tokio::task::block_in_place(|| snapshots.settle());
+                    }
                 }
                 sids
             })
@@ -679,4 +696,115 @@ fn ten_thousand_customers_of_an_upstream_that_is_gone_see_their_own_and_nobody_e
     });
     outcome.unwrap_or_else(|failed| panic!("{failed}"));
     assert!(seen.get() > 1_000, "{}", seen.get());
+}
+
+#[tokio::test]
+async fn what_others_report_of_an_account_voids_what_was_kept_and_the_end_of_one_session_ends_that_one_alone() {
+    let own = |kind: &str| format!("{CAEP}{kind}");
+    let change = json!({"change_type": "update", "credential_type": "password"});
+    for (uri, payload) in [
+        (format!("{RISC}credential-compromise"), json!({"credential_type": "password"})),
+        (format!("{RISC}account-disabled"), json!({})),
+        (own("credential-change"), change),
+        (own("session-revoked"), json!({})),
+        (own("session-revoked"), json!(null)),
+    ] {
+        let issuer = Issuer::p256("a");
+        let (keys, law) = (String::from_utf8(issuer.document()).unwrap(), shared_signals::law(""));
+        let mut branch = Branch::with(JOURNEYS, &[("shared_signals.toml", law.as_str()), ("idp.json", keys.as_str())]);
+        let mut all = Vec::new();
+        for name in ["ada", "ada", "bob"] {
+            let mut customer = branch.customer(name).await;
+            assert_eq!(customer.get("/balance").await.status, StatusCode::OK);
+            all.push(customer);
+        }
+        branch.outage();
+        for customer in &mut all {
+            assert!(is_kept(&customer.get("/balance").await));
+        }
+        let Branch { rig, .. } = branch;
+        let mut idp = Listening::over(rig, issuer).await;
+        let one = payload.is_null();
+        let sid = all[0].cookies.iter().find(|(name, _)| name == "sid").unwrap().1.clone();
+        let subject = if one { json!({"format": "opaque", "id": sid}) } else { email("ada") };
+        idp.tell(&uri, subject, if one { json!({}) } else { payload }).await;
+        let mut shown = Vec::new();
+        for customer in &mut all {
+            shown.push(is_kept(&customer.get("/balance").await));
+        }
+        assert_eq!(shown, [false, one, true], "{uri}");
+    }
+}
+
+/// A server that signs everybody in, and answers every look with these bytes and the end of the connection.
+fn raw(bytes: &'static [u8]) -> (std::net::SocketAddr, Arc<std::sync::atomic::AtomicBool>) {
+    use std::io::{Read as _, Write as _};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let gone = Arc::new(AtomicBool::new(false));
+    let away = gone.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = Vec::new();
+            let mut piece = [0; 4096];
+            while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+                match stream.read(&mut piece) {
+                    Ok(more @ 1..) => head.extend_from_slice(&piece[..more]),
+                    _ => break,
+                }
+            }
+            if away.load(Ordering::Acquire) {
+                continue;
+            }
+            let answer: &[u8] = match head.starts_with(b"POST") {
+                true => b"HTTP/1.1 303 See Other\r\nset-cookie: sid=one\r\nlocation: /\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+                false => bytes,
+            };
+            let _client_gone = stream.write_all(answer);
+        }
+    });
+    (address, gone)
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_or_whose_end_cannot_be_told_is_not_kept() {
+    let kept = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nwhole";
+    let cases: [(&[u8], Option<&str>); 6] = [
+        (kept, None),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n",
+            None,
+        ),
+        (b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 9\r\n\r\npart", Some("cut")),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n5\r\nwhole\r\n",
+            Some("cut"),
+        ),
+        (b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\nwhole or not", Some("unframed")),
+        (b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 0\r\n\r\n", Some("empty")),
+    ];
+    for (bytes, why) in cases {
+        let (address, gone) = raw(bytes);
+        let rig = Rig::start(JOURNEYS, Upstream::shop(), &[], |options| {
+            options.servers = Some(vec![crate::support::server(address)]);
+        });
+        let branch = Branch { rig, bank: Bank::default() };
+        let mut ada = branch.rig.clear_client();
+        ada.post("/login", "email=ada&password=right").await;
+        let request = ada.request("GET", "/balance", &[], "");
+        let mut connection = ada.connect().await;
+        match connection.send(request).await {
+            Ok(answer) => drop(http_body_util::BodyExt::collect(answer.into_body()).await),
+            Err(broken) => assert_eq!(why, Some("cut"), "{broken}"),
+        }
+        branch.settle();
+        gone.store(true, std::sync::atomic::Ordering::Release);
+        let shown = ada.get("/balance").await;
+        assert_eq!(is_kept(&shown), why.is_none(), "{}: {shown:?}", String::from_utf8_lossy(bytes));
+        if let Some(why) = why {
+            assert!(branch.refused(why), "{why}: {}", branch.rig.weir().telemetry.text());
+        }
+    }
 }

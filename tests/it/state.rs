@@ -20,7 +20,7 @@ use weir::memory::{Limiter, Memory, Places, SessionFacts};
 use weir::rules::limits::{Key, Limit, Rate};
 use weir::rules::ruleset::JwksSource;
 use weir::rules::shared_signals::Transmitter;
-use weir::subject::{Account, Device, Names, Network, Session};
+use weir::subject::{Account, Device, Names, Network, Owner, Session};
 use weir::telemetry::Telemetry;
 
 use crate::control::{ask, audit, far, over};
@@ -237,6 +237,7 @@ fn filled(memory: &Memory) -> Account {
     let level = rules.level_named("pwd").unwrap();
     let session = SessionFacts::begin(Some(account), &visit, (&rules, level), true, NOON);
     memory.sessions.put(4, NOON, session);
+    memory.owned(Session::from_bits(4), Some(Owner::from_parts(account, [7, 8])), NOON);
     let entry = Handoff { journey: 1, account: Some(account), help: 2, made: NOON, expires: NOON };
     memory.handoffs.open(5, entry, Duration::from_secs(3600), NOON).unwrap();
     memory.loops.is_looping(6, NOON);
@@ -277,6 +278,7 @@ fn every_store_forgets_in_its_time_and_not_before() {
         ("devices", 7 * DAY),
         ("shared", 7 * DAY),
         ("sessions", 30 * DAY),
+        ("owners", 30 * DAY),
         ("handoffs", 3599),
         ("given", 3599),
         ("loops", 60),

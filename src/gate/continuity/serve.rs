@@ -28,6 +28,7 @@ const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// As of when what is shown was true (RFC 3339).
 pub const AS_OF: HeaderName = HeaderName::from_static("weir-as-of");
 
+#[allow(clippy::large_enum_variant, reason = "an answer is what almost always comes: no request pays for a box")]
 /// What came of asking the upstream.
 #[derive(Debug)]
 pub enum Asked {
@@ -89,6 +90,7 @@ impl Sight {
                 Err(_) => {
                     self.circuit(context).failed(context.now);
                     if let Some(shown) = self.show(gate, context, "slow", record).await {
+                        record.upstream_failed = true;
                         return Asked::Shown(Box::new(shown));
                     }
                     asking.await
@@ -105,6 +107,7 @@ impl Sight {
             Err(failure) => failure.token(),
         };
         self.circuit(context).failed(context.now);
+        record.upstream_failed = true;
         match self.show(gate, context, why, record).await {
             Some(shown) => Asked::Shown(Box::new(shown)),
             None => Asked::Answered(answered),

@@ -89,8 +89,13 @@ impl Sight {
             }
         };
         let expected = response.body().size_hint().exact();
-        if expected.is_some_and(|length| length > snapshots.largest() as u64) {
-            snapshots.refused("large");
+        let unfit = match expected {
+            Some(0) => Some("empty"),
+            Some(length) if length > snapshots.largest() as u64 => Some("large"),
+            Some(_) | None => None,
+        };
+        if let Some(why) = unfit {
+            snapshots.refused(why);
             return response;
         }
         let (head, body) = response.into_parts();
@@ -119,10 +124,9 @@ impl Sight {
         if status == StatusCode::UNAUTHORIZED || leads_to_sign_in(context, response) {
             memory.shut(self.session, context.now);
         }
-        let gone = matches!(
-            status,
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE
-        );
+        // Applications that know no HEAD answer it with 404.
+        let missing = !self.head && matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
+        let gone = missing || matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         if gone || told.is_some_and(|told| told.no_store) {
             gate.shared.snapshots.void_page(&self.key);
         }
