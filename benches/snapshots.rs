@@ -94,6 +94,8 @@ fn main() {
         thread.join().unwrap();
         let (all, thread) = open();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        // The file is opened beside whatever is served.
+        all.settle();
         let mut read = Vec::new();
         for n in 0..CUSTOMERS {
             let began = Instant::now();
