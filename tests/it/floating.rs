@@ -88,6 +88,7 @@ fn who_has_given_the_proof_that_is_asked_is_not_held() {
     let mut low = with(regular(), proof(rules, "mfa", 1));
     low.network = Reading::Known(Place::New);
     low.country = Reading::Known(false);
+    low.changed = Reading::Known(Points::whole(-5));
     let verdict = pay(Stage::Session, false, &low, 0);
     assert_eq!(verdict.action, "allow", "{}", verdict.scored.because());
     assert_eq!(verdict.short.map(|short| short.by), Some(0));
