@@ -36,6 +36,10 @@ async fn the_names_of_metrics_are_a_promise() {
     assert_eq!(client.get("/hello").await.status, StatusCode::OK);
     assert_eq!(client.get("/account/balance").await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(client.get("/shut").await.status, StatusCode::FORBIDDEN);
+    // What is looked at beside the requests shows after its first look.
+    while !rig.weir().telemetry.text().contains("weir_signal_up{") {
+        tokio::task::yield_now().await;
+    }
     let text = rig.weir().telemetry.text();
     assert!(text.ends_with("# EOF\n"), "an OpenMetrics document says where it ends");
     for secret in ["127.0.0.1", "/hello", "sid="] {
