@@ -29,7 +29,7 @@ use crate::memory::keeper::Keeper;
 use crate::outcomes::Kept;
 use crate::rules::guards::Guards;
 use crate::rules::in_force::InForce;
-use crate::rules::ruleset::{Journey, JourneyId, RuleSet};
+use crate::rules::ruleset::{Journey, JourneyId, RuleSet, SubjectSource};
 use crate::telemetry::floating::ShownLine;
 use crate::telemetry::lines::Recent;
 use crate::telemetry::lists::ListState;
@@ -172,14 +172,24 @@ fn look_at_journeys(law: &Law, shared: &Shared, reach: &Reach, now: Moment) {
     if !rules.keeps_snapshots() {
         return;
     }
-    let away = rules.upstreams.iter().map(|upstream| reach.away(upstream)).collect::<Vec<_>>();
-    let contained = |id: JourneyId| {
+    let fails = |name: &Arc<str>| shared.circuits.at(name).is_failing(now);
+    let away = rules.upstreams.iter().map(|upstream| reach.away(upstream) || fails(&upstream.name)).collect::<Vec<_>>();
+    let out_of_reach = |id: JourneyId| {
         let served = rules.routes.paths_of(id).flat_map(|path| rules.sites.iter().map(|site| site.upstream_of(path)));
         served.into_iter().any(|upstream| away.get(upstream.index()) == Some(&true))
-            || in_force
-                .effects
-                .on(Some(id))
-                .any(|(entry, added)| !entry.shadow && now < entry.ends && added.contained.is_some())
+    };
+    // Who cannot sign in cannot look anew.
+    let issuer_away = match &rules.identity.subject {
+        Some(SubjectSource::Jwt(source)) => shared.identity.keys_of(&source.jwks).is_failing(),
+        Some(SubjectSource::SessionCookie { .. }) | None => false,
+    };
+    let mut sign_ins = rules.journey_ids().filter(|id| rules.journey(*id).succeeds_on.is_some()).peekable();
+    let nobody_signs_in = issuer_away || (sign_ins.peek().is_some() && sign_ins.all(out_of_reach));
+    let contained = |id: JourneyId| {
+        let mut effects = in_force.effects.on(Some(id));
+        nobody_signs_in
+            || out_of_reach(id)
+            || effects.any(|(entry, added)| !entry.shadow && now < entry.ends && added.contained.is_some())
     };
     let all = rules.journey_ids().zip(&rules.journeys);
     let kept = all.filter_map(|(id, journey)| Some((&*journey.name, journey.snapshot.as_ref()?.keep, contained(id))));

@@ -161,7 +161,7 @@ fn apply(
 ) -> Result<(), Untaken> {
     let memory = &gate.shared.memory;
     // First those that have waited, so that nothing overtakes.
-    memory.let_through(law, now, |report| void(&gate.shared, report));
+    memory.let_through(law, now, |report| void(&gate.shared, gate.prepared().rules(), report));
     if !memory.transmitters.has_room(law, event.events.len(), now) {
         count(gate, law, "no_room");
         return Err(Untaken::Full);
@@ -179,7 +179,7 @@ fn apply(
                     record.account = report.account.or(record.account);
                     record.session = report.session.or(record.session);
                     let applied = memory.report(&report, now);
-                    void(&gate.shared, &report);
+                    void(&gate.shared, gate.prepared().rules(), &report);
                     if applied { "applied" } else { "no_room" }
                 }
                 Admitted::Held { waiting } => {
@@ -206,8 +206,10 @@ fn apply(
 
 /// What was kept of an account before its credentials were in the wrong hands or changed, its sessions were revoked or it was shut is
 /// not shown any more. The end of one session ends that one alone: it is not verified from now on.
-fn void(shared: &Shared, report: &Report) {
+fn void(shared: &Shared, rules: &RuleSet, report: &Report) {
     match report.reported {
+        // What a pass may show all the same stays, and is shown by that alone.
+        Reported::SessionsRevoked if rules.continuity_pass.outlives_revocation => {}
         Reported::Compromised
         | Reported::CredentialChanged
         | Reported::Disabled
@@ -274,7 +276,7 @@ impl Tending {
         let mut shown = Vec::new();
         let mut silent = Vec::new();
         for law in laws {
-            let through = memory.let_through(law, now, |report| void(shared, report));
+            let through = memory.let_through(law, now, |report| void(shared, rules, report));
             if through > 0 {
                 tracing::info!(transmitter = &*law.name, through, "events that were held back were applied");
             }

@@ -14,6 +14,7 @@ use super::Gate;
 use super::answer;
 use super::body::Body;
 use super::context::{Context, cookie};
+use super::continuity;
 use super::notice::{Notice, Reader};
 use super::own::Own;
 use super::page;
@@ -75,12 +76,13 @@ pub fn from(
     }
     if context.marks.ends_session && !status.is_client_error() {
         session_ended(gate, context, record);
+        continuity::pass::take_away(gate, context, response.headers_mut());
     }
     if context.stage == Stage::Session && context.whereabouts.is_some() {
         went_on(gate, context);
         if !status.is_client_error() {
             password_reset(gate, context);
-            credentials_changed(gate, context);
+            credentials_changed(gate, context, response);
         }
     }
     let Some((journey, succeeds)) = signs_in.and_then(|journey| Some((journey, journey.succeeds_on.as_ref()?))) else {
@@ -205,6 +207,8 @@ fn sign_in_worked(
         context.session = Some(session);
         context.facts = Some(facts);
     }
+    let in_full = hold.is_none().then(|| verdict.scored.confidence());
+    continuity::pass::signed_in(gate, context, response.headers_mut(), facts, in_full);
     tracing::trace!(journey = %journey.name, challenged, "a sign-in worked");
     match hold {
         None => Ok(()),
@@ -342,7 +346,7 @@ fn password_reset(gate: &Gate, context: &Context<'_>) {
 
 /// Whoever is verified changed a password or an address: what was kept before is void. One that nobody has proved to own an account
 /// voids nothing of it, or anybody could.
-fn credentials_changed(gate: &Gate, context: &Context<'_>) {
+fn credentials_changed(gate: &Gate, context: &Context<'_>, response: &mut Response<Body>) {
     let changes = |id| {
         let journey = context.prepared.rules().journey(id);
         journey.changes_account || journey.resets_password
@@ -351,6 +355,10 @@ fn credentials_changed(gate: &Gate, context: &Context<'_>) {
         (context.safe, context.vouched, context.journey.is_some_and(changes), context.account.known())
     {
         gate.shared.snapshots.void_account(account);
+        if context.prepared.gives_passes() {
+            continuity::pass::void_all(gate, account, context.now);
+            continuity::pass::take_away(gate, context, response.headers_mut());
+        }
     }
 }
 

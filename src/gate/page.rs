@@ -45,7 +45,7 @@ fn is_html(headers: &HeaderMap) -> bool {
 
 /// Whether no shared cache keeps this answer (RFC 9111, section 3): it is said to be private, or nothing makes it fresh or lets it
 /// be asked for anew.
-fn is_for_one(headers: &HeaderMap) -> bool {
+pub(super) fn is_for_one(headers: &HeaderMap) -> bool {
     let mut fresh = [ETAG, EXPIRES, LAST_MODIFIED].iter().any(|name| headers.contains_key(name));
     for field in headers.get_all(CACHE_CONTROL) {
         for directive in field.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {

@@ -8,6 +8,7 @@ use super::continuity::Sight;
 use super::continuity::feed;
 use super::continuity::serve::{self, Asked};
 use super::continuity::shown::Live;
+use super::continuity::sign_in;
 use super::notice::{Audience, Reader};
 use super::own::Own;
 use super::record::Record;
@@ -75,6 +76,11 @@ async fn walk(
     let opening = Opening::of(&head, &mut inflow);
     let body = context::body::take(inflow, context.reads_fields(&head), gate.shared.whole_body).await?;
     context.read_fields(gate, &head, &body, record)?;
+    if let Some(fault) = context.invalid.take() {
+        // Boxed, as all that few requests come to.
+        let shown = Box::pin(continuity::pass::instead(gate, context, (&head, &body), record)).await?;
+        return shown.ok_or(Own::Fault(fault));
+    }
 
     let readings = context.readings(gate);
     outcome::note(gate, context, &head, &readings, record);
@@ -88,7 +94,14 @@ async fn walk(
     learn::fell(gate, context, &readings, &verdict.scored);
     let clearance = match verdict.outcome {
         Outcome::Cleared(clearance) => clearance,
-        Outcome::Held(hold) => answer::hold(gate, context, (hold, verdict.speaker), reader, record)?,
+        Outcome::Held(hold) => {
+            if context.pass.is_some()
+                && let Some(shown) = Box::pin(continuity::pass::instead(gate, context, (&head, &body), record)).await?
+            {
+                return Ok(shown);
+            }
+            answer::hold(gate, context, (hold, verdict.speaker), reader, record)?
+        }
     };
     let sight = match &asked {
         None => Sight::of(gate, context, (&head, &body), (&clearance, &readings, away), record),
@@ -130,6 +143,7 @@ async fn walk(
     let asking = upstream::forward(&gate.pools, clearance, slot, law, request);
     let answered = serve::ask(sight.as_deref(), gate, context, asking, record).await;
     unheard.into_iter().for_each(learn::Unheard::heard);
+    sign_in::heard(context, &answered);
     record.answered();
     charged.answered(prepared, answered.status());
     let answer = match answered {

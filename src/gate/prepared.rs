@@ -42,6 +42,7 @@ pub struct Prepared {
     streams: Vec<Arc<AtomicUsize>>,
     circuits: Vec<Arc<Circuit>>,
     keeps_snapshots: bool,
+    gives_passes: bool,
     journeys: Vec<HeaderValue>,
     scores: Vec<HeaderValue>,
     posture: Option<PostureHeader>,
@@ -70,6 +71,7 @@ impl Prepared {
         let streams = rules.upstreams.iter().map(|upstream| shared.streams.at(&upstream.name)).collect();
         let circuits = rules.upstreams.iter().map(|upstream| shared.circuits.at(&upstream.name)).collect();
         let keeps_snapshots = rules.keeps_snapshots();
+        let gives_passes = rules.gives_passes();
         let limiters = rules.limits.all().iter().map(|limit| Limiting::new(limit, worker, shared)).collect();
         let memory = &shared.memory.floating;
         let floating =
@@ -82,6 +84,7 @@ impl Prepared {
             streams,
             circuits,
             keeps_snapshots,
+            gives_passes,
             journeys,
             scores,
             posture,
@@ -123,6 +126,11 @@ impl Prepared {
     /// Whether any journey keeps answers.
     pub const fn keeps_snapshots(&self) -> bool {
         self.keeps_snapshots
+    }
+
+    /// Whether continuity passes are given and taken.
+    pub const fn gives_passes(&self) -> bool {
+        self.gives_passes
     }
 
     /// A journey's name as a header value.
@@ -328,6 +336,11 @@ impl Meters {
     /// Counts a kept answer that is shown.
     pub fn snapshot(&self, journey: &str) {
         self.telemetry.snapshots_served.cell(self.worker, [journey]).add(1);
+    }
+
+    /// Counts a continuity pass: `given`, `shown`, `void`.
+    pub fn pass(&self, event: &'static str) {
+        self.telemetry.passes.cell(self.worker, [event]).add(1);
     }
 
     /// Counts a handoff: `given`.

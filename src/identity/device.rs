@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use quick_cache::sync::Cache;
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
-use super::cookies;
+use super::carried;
 use super::signed::{Keyring, Purpose};
 use crate::clock::Moment;
 use crate::confidence::{Reading, Why};
@@ -90,16 +90,9 @@ impl Devices {
 
     /// The device of this request, by its cookie or, without one, by its header. A cookie that does not hold is none.
     pub fn read(&self, headers: &HeaderMap, over_tls: bool, now: Moment) -> Reading<Known> {
-        let cookie = cookies::one(headers, cookie_name(over_tls));
-        let header = one_header(headers);
-        let value = match (cookie, header) {
-            (Reading::Known(cookie), Reading::Known(header)) if cookie != header => {
-                return Reading::Unknown(Why::Ambiguous);
-            }
-            (Reading::Known(value), _) | (Reading::Unknown(Why::Missing), Reading::Known(value)) => value,
-            (Reading::Unknown(Why::Missing), Reading::Unknown(why)) | (Reading::Unknown(why), _) => {
-                return Reading::Unknown(why);
-            }
+        let value = match carried::one(headers, cookie_name(over_tls), &HEADER) {
+            Reading::Known(value) => value,
+            Reading::Unknown(why) => return Reading::Unknown(why),
         };
         let known = self.open(value, now);
         known.map_or(Reading::Unknown(Why::Missing), Reading::Known)
@@ -130,34 +123,20 @@ impl Devices {
 
     /// A fresh cookie for the device that this value names, when [`Known::is_due`]. `None` when the value does not hold.
     pub fn renew(&self, headers: &HeaderMap, over_tls: bool, now: Moment) -> Option<Minted> {
-        let cookie = cookies::one(headers, cookie_name(over_tls)).known();
-        let value = cookie.or_else(|| one_header(headers).known())?;
+        let value = carried::one(headers, cookie_name(over_tls), &HEADER).known()?;
         let opened = self.keys.open_value(Purpose::Device, value, now).ok()?;
         self.sign(&opened.payload, over_tls, now)
     }
 
     fn sign(&self, id: &[u8], over_tls: bool, now: Moment) -> Option<Minted> {
         let token = self.keys.sign(Purpose::Device, id, now.plus(LASTING));
-        let secure = if over_tls { " Secure;" } else { "" };
-        let cookie = format!(
-            "{}={token}; Path=/; Max-Age={};{secure} HttpOnly; SameSite=Lax",
-            cookie_name(over_tls),
-            LASTING.as_secs()
-        );
+        let (name, guards) = (cookie_name(over_tls), carried::guards(over_tls));
+        let cookie = format!("{name}={token}; Path=/; Max-Age={}; {guards}", LASTING.as_secs());
         Some(Minted {
             device: self.names.device(id),
             cookie: HeaderValue::try_from(cookie).ok()?,
             token: HeaderValue::try_from(token).ok()?,
         })
-    }
-}
-
-fn one_header(headers: &HeaderMap) -> Reading<&str> {
-    let mut fields = headers.get_all(HEADER).iter();
-    match (fields.next(), fields.next()) {
-        (None, _) => Reading::Unknown(Why::Missing),
-        (Some(field), None) => field.to_str().map_or(Reading::Unknown(Why::Ambiguous), Reading::Known),
-        (Some(_), Some(_)) => Reading::Unknown(Why::Ambiguous),
     }
 }
 

@@ -258,6 +258,11 @@ impl Keys {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether the last fetch failed.
+    pub fn is_failing(&self) -> bool {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// Counts the changes of the keys: what was verified under another generation is verified again.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)

@@ -4,6 +4,7 @@
 //! one way what could be read in two.
 
 pub mod breach;
+mod carried;
 pub mod cookies;
 pub mod device;
 pub mod dpop;
@@ -11,6 +12,7 @@ pub mod fields;
 mod jws;
 pub mod keys;
 pub mod naming;
+pub mod pass;
 pub mod return_target;
 pub mod security_event;
 pub mod session;

@@ -1,8 +1,8 @@
 //! Values that Weir signs, hands out and believes again: `kid.expiry.payload.mac`, the last two in base64url.
 //!
-//! The MAC is HMAC-SHA256 over the purpose and everything before it, compared in constant time. A value signed for one purpose
-//! is worth nothing for another. Keys rotate: the one before is still believed. It must never print a key or leave its file
-//! readable by others.
+//! The MAC is HMAC-SHA256 over the purpose and everything before it, compared in constant time. What its holder must not read is
+//! sealed instead (`kid.expiry.sealed`, AES-256-GCM). A value made for one purpose is worth nothing for another. Keys rotate: the
+//! one before is still believed. It must never print a key or leave its file readable by others.
 
 use std::fmt;
 use std::fs;
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::{hmac, rand};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -28,6 +29,8 @@ pub enum Purpose {
     ReturnTarget,
     /// A receipt for an agent or a customer.
     Receipt,
+    /// A continuity pass.
+    Pass,
 }
 
 impl Purpose {
@@ -36,6 +39,7 @@ impl Purpose {
             Self::Device => "weir device 1",
             Self::ReturnTarget => "weir return target 1",
             Self::Receipt => "weir receipt 1",
+            Self::Pass => "weir continuity pass 1",
         }
     }
 }
@@ -71,11 +75,12 @@ const LONGEST: usize = 4096;
 const SECRET: usize = 32;
 const KID: usize = 8;
 
-#[derive(Clone)]
 struct Key {
     kid: [u8; KID],
     secret: [u8; SECRET],
     mac: hmac::Key,
+    /// Of values that are sealed. Made from the secret, so that one key is kept; the two uses never meet.
+    seal: Option<LessSafeKey>,
 }
 
 impl Key {
@@ -87,7 +92,9 @@ impl Key {
         for (digit, byte) in kid.iter_mut().zip(tag.as_ref()) {
             *digit = b"0123456789abcdef"[usize::from(byte & 15)];
         }
-        Self { kid, secret, mac }
+        let own = hmac::sign(&mac, b"weir seal");
+        let seal = UnboundKey::new(&AES_256_GCM, own.as_ref()).ok().map(LessSafeKey::new);
+        Self { kid, secret, mac, seal }
     }
 
     fn epoch(&self) -> u64 {
@@ -101,10 +108,15 @@ impl Key {
     }
 }
 
-#[derive(Clone)]
 struct Pair {
     current: Key,
     previous: Option<Key>,
+}
+
+impl Pair {
+    fn named(&self, kid: &str) -> Option<&Key> {
+        std::iter::once(&self.current).chain(&self.previous).find(|key| key.kid == kid.as_bytes())
+    }
 }
 
 /// Why there is no keyring.
@@ -195,7 +207,7 @@ impl Keyring {
     /// When the new keys cannot be kept; then nothing changes.
     pub fn rotate(&self) -> Result<(), KeyringError> {
         let _one_at_a_time = self.rotating.lock().unwrap_or_else(PoisonError::into_inner);
-        let pair = Pair { current: Key::random()?, previous: Some(self.keys.load().current.clone()) };
+        let pair = Pair { current: Key::random()?, previous: Some(Key::of(self.keys.load().current.secret)) };
         if let Some(path) = &self.file {
             write(path, &pair).map_err(|cause| KeyringError::File { path: path.clone(), cause })?;
         }
@@ -235,10 +247,7 @@ impl Keyring {
             return Err(Flaw::Form);
         };
         let keys = self.keys.load();
-        let key = std::iter::once(&keys.current)
-            .chain(&keys.previous)
-            .find(|key| key.kid == kid.as_bytes())
-            .ok_or(Flaw::Key)?;
+        let key = keys.named(kid).ok_or(Flaw::Key)?;
         let tag = URL_SAFE_NO_PAD.decode(tag).map_err(|_| Flaw::Form)?;
         hmac::verify(&key.mac, &message(purpose, signed), &tag).map_err(|_| Flaw::Forged)?;
         let expires = expiry.parse().map(Moment::from_unix_seconds).map_err(|_| Flaw::Form)?;
@@ -247,6 +256,49 @@ impl Keyring {
         }
         let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| Flaw::Form)?;
         Ok(Opened { payload: SmallVec::from_vec(payload), expires })
+    }
+
+    /// Seals a payload for one purpose, good until `expires` (whole seconds): nobody else can read it. `None` when the system gives no
+    /// random numbers.
+    pub fn seal(&self, purpose: Purpose, payload: &[u8], expires: Moment) -> Option<String> {
+        let keys = self.keys.load();
+        let mut head = String::with_capacity(KID + 12);
+        head.extend(keys.current.kid.iter().copied().map(char::from));
+        head.push('.');
+        head += &expires.unix_seconds().to_string();
+        let mut nonce = [0; NONCE_LEN];
+        rand::fill(&mut nonce).ok()?;
+        let mut sealed = payload.to_vec();
+        let key = keys.current.seal.as_ref()?;
+        let bound = message(purpose, &head);
+        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(&bound[..]), &mut sealed).ok()?;
+        sealed.splice(..0, nonce);
+        head.push('.');
+        URL_SAFE_NO_PAD.encode_string(sealed, &mut head);
+        Some(head)
+    }
+
+    /// Opens a value that was sealed for this purpose.
+    ///
+    /// # Errors
+    /// Why it is not believed, as [`Self::open_value`].
+    pub fn unseal(&self, purpose: Purpose, value: &str, now: Moment) -> Result<Opened, Flaw> {
+        if value.len() > LONGEST {
+            return Err(Flaw::Form);
+        }
+        let (head, sealed) = value.rsplit_once('.').ok_or(Flaw::Form)?;
+        let (kid, expiry) = head.split_once('.').ok_or(Flaw::Form)?;
+        let keys = self.keys.load();
+        let key = keys.named(kid).and_then(|key| key.seal.as_ref()).ok_or(Flaw::Key)?;
+        let sealed = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| Flaw::Form)?;
+        let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or(Flaw::Form)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| Flaw::Form)?;
+        let mut rest = SmallVec::<[u8; 64]>::from_slice(rest);
+        let bound = message(purpose, head);
+        let length = key.open_in_place(nonce, Aad::from(&bound[..]), &mut rest).map_err(|_| Flaw::Forged)?.len();
+        rest.truncate(length);
+        let expires = expiry.parse().map(Moment::from_unix_seconds).map_err(|_| Flaw::Form)?;
+        if expires <= now { Err(Flaw::Expired) } else { Ok(Opened { payload: rest, expires }) }
     }
 
     /// A number that changes with the keys, for caches of what was believed under them.
@@ -364,6 +416,32 @@ mod tests {
         for nonsense in ["", ".", "...", "....", "a.b.c.d", &"x".repeat(5000)] {
             assert!(keys.open_value(Purpose::Device, nonsense, NOW).is_err());
         }
+    }
+
+    #[test]
+    fn what_is_sealed_is_read_by_nobody_else_and_no_byte_of_it_can_be_changed() {
+        let keys = Keyring::random().unwrap();
+        let value = keys.seal(Purpose::Pass, b"payload", later()).unwrap();
+        assert_eq!(&keys.unseal(Purpose::Pass, &value, NOW).unwrap().payload[..], b"payload");
+        assert!(!value.contains(&URL_SAFE_NO_PAD.encode(b"payload")));
+        assert_ne!(keys.seal(Purpose::Pass, b"payload", later()).unwrap(), value, "another nonce each time");
+        assert_eq!(keys.unseal(Purpose::Device, &value, NOW), Err(Flaw::Forged));
+        assert_eq!(keys.unseal(Purpose::Pass, &value, later()), Err(Flaw::Expired));
+        for at in 0..value.len() {
+            let mut bytes = value.clone().into_bytes();
+            bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(bytes).unwrap();
+            assert!(keys.unseal(Purpose::Pass, &changed, NOW).is_err(), "{changed}");
+            assert!(keys.unseal(Purpose::Pass, &value[..at], NOW).is_err(), "{at}");
+        }
+        let signed = keys.sign(Purpose::Pass, b"payload", later());
+        assert!(
+            keys.unseal(Purpose::Pass, &signed, NOW).is_err() && keys.open_value(Purpose::Pass, &value, NOW).is_err()
+        );
+        keys.rotate().unwrap();
+        assert!(keys.unseal(Purpose::Pass, &value, NOW).is_ok());
+        keys.rotate().unwrap();
+        assert_eq!(keys.unseal(Purpose::Pass, &value, NOW), Err(Flaw::Key));
     }
 
     #[test]

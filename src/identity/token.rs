@@ -264,6 +264,11 @@ impl Tokens {
         says
     }
 
+    /// Whether the issuer cannot be reached: who has no valid token gets none.
+    pub fn is_issuer_away(&self, now: Moment) -> bool {
+        self.keys.is_failing() || self.keys.usable(now).is_err()
+    }
+
     /// Whether a verified token has a claim that says this.
     pub fn has(&self, claims: &Claims, name: &str, value: &str) -> bool {
         claims.says.contains(&said(&self.names, name, value))

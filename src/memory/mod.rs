@@ -16,6 +16,7 @@ pub mod limits;
 pub mod loops;
 pub mod owners;
 pub mod pages;
+pub mod passes;
 pub mod recall;
 pub mod reported;
 pub mod retention;
@@ -114,6 +115,8 @@ pub struct Memory {
     pub strangers: Capacity,
     /// Sessions that are over.
     pub ended: Ended,
+    /// Continuity passes that are void, by what ends them.
+    pub passes: Table<passes::VoidedAt>,
     /// Those who report from outside.
     pub transmitters: Transmitters,
     /// What the groups of signals say of customers who have long been known.
@@ -143,6 +146,7 @@ impl Memory {
             help: Capacity::default(),
             strangers: Capacity::new(places.clients),
             ended: Ended::new(places.sessions),
+            passes: Table::new(places.sessions / 4),
             transmitters: Transmitters::default(),
             guards: Guards::default(),
             floating: Floating::default(),

@@ -239,6 +239,12 @@ impl SessionFacts {
         self.last_network != network(visit) || self.since_last(now) >= Duration::from_millis(250)
     }
 
+    /// The same, with a proof that was given then.
+    #[must_use]
+    pub fn proved_at(self, at: Moment) -> Self {
+        Self { proved: second(at), ..self }
+    }
+
     /// Whose it is; unknown when it was met after a restart and nobody has said since.
     pub fn account(&self) -> Option<Account> {
         (self.account != 0).then_some(Account::from_bits(self.account))

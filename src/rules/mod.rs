@@ -11,6 +11,7 @@ pub mod cases;
 pub mod client;
 pub mod clients;
 pub mod condition;
+pub mod continuity_pass;
 pub mod diagnostic;
 pub mod effects;
 pub mod facts;

@@ -17,6 +17,7 @@ use super::budgets::Budget;
 use super::calibration::Calibration;
 use super::clients::Clients;
 use super::condition::{Condition, Screen};
+use super::continuity_pass::ContinuityPass;
 use super::facts::Facts;
 use super::guards::Guards;
 use super::help::Hours;
@@ -84,6 +85,8 @@ pub struct RuleSet {
     pub journeys_feed: JourneysFeed,
     /// What pages say that show how things were.
     pub banner: BannerLaw,
+    /// What a sign-in leaves on its device for when signing in is not possible.
+    pub continuity_pass: ContinuityPass,
     /// Finds the refusal of a request without looking at each.
     pub(in crate::rules) screen: Screen,
 }

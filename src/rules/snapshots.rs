@@ -28,6 +28,8 @@ pub struct SnapshotLaw {
     pub as_of: Option<Box<str>>,
     /// The member of a JSON object that lists the journeys which cannot be done now.
     pub blocked_actions: Option<Box<str>>,
+    /// Shown to whoever has a continuity pass, too.
+    pub pass: bool,
 }
 
 /// What an answer says against being kept, and is kept all the same.

@@ -287,6 +287,11 @@ impl Snapshots {
         }
     }
 
+    /// Since when a journey is contained, if it is now.
+    pub fn paused_since(&self, journey: &str) -> Option<Moment> {
+        self.pauses().since(journey)
+    }
+
     fn pauses(&self) -> std::sync::MutexGuard<'_, Pauses> {
         self.0.pauses.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -67,6 +67,11 @@ impl Pauses {
         self.all.get(journey).map_or(Duration::ZERO, |pause| pause.total(now))
     }
 
+    /// Since when it is, if it is now.
+    pub fn since(&self, journey: &str) -> Option<Moment> {
+        self.all.get(journey)?.since
+    }
+
     /// Whether it is time to look for what is too old; then it is not again for a while.
     pub fn sweep_is_due(&mut self, now: Moment) -> bool {
         let due = now < self.swept || now.since(self.swept) >= SWEEP;

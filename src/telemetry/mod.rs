@@ -73,6 +73,8 @@ pub struct Telemetry {
     pub snapshots_served: Arc<Series<Counter, 1>>,
     /// `weir_snapshots_stored_total{journey}`
     pub snapshots_stored: Arc<Series<Counter, 1>>,
+    /// `weir_continuity_passes_total{event}`
+    pub passes: Arc<Series<Counter, 1>>,
     /// `weir_snapshots_refused_total{reason}`: answers that were not kept
     pub snapshots_refused: Arc<Series<Counter, 1>>,
     /// `weir_posture{playbook}` and `weir_posture_expires_timestamp_seconds{playbook}`
@@ -195,6 +197,11 @@ impl Telemetry {
         let snapshots_served =
             Series::counter("weir_snapshots_served", "Last-known-good answers shown to their owners", ["journey"]);
         let snapshots_stored = Series::counter("weir_snapshots_stored", "Answers kept for their owners", ["journey"]);
+        let passes = Series::counter(
+            "weir_continuity_passes",
+            "Continuity passes that were given, that showed something, and that were voided by their holders",
+            ["event"],
+        );
         let snapshots_refused =
             Series::counter("weir_snapshots_refused", "Answers that were not kept, and why", ["reason"]);
         let transmitters = Arc::<ShownTransmitters>::default();
@@ -227,6 +234,7 @@ impl Telemetry {
         registry.register_collector(Box::new(snapshots_served.clone()));
         registry.register_collector(Box::new(snapshots_stored.clone()));
         registry.register_collector(Box::new(snapshots_refused.clone()));
+        registry.register_collector(Box::new(passes.clone()));
         registry.register_collector(Box::new(TransmitterCollector(transmitters.clone())));
         registry.register_collector(Box::new(ArmedCollector(armed.clone())));
         registry.register_collector(Box::new(ListsCollector(lists.clone())));
@@ -256,6 +264,7 @@ impl Telemetry {
             snapshots_served,
             snapshots_stored,
             snapshots_refused,
+            passes,
             transmitters,
             armed,
             guards,

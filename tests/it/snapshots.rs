@@ -23,7 +23,7 @@ use crate::support::client::{Answer, BOTH, Client, Protocol, whole};
 use crate::support::upstream::{Seen, Upstream};
 use crate::support::{GROUND, Rig};
 
-const JOURNEYS: &str = r#"
+pub const JOURNEYS: &str = r#"
 [journeys.login]
 routes = ["POST /login"]
 account = { field = "email" }
@@ -46,7 +46,7 @@ ladder = [{ at = 0, do = "allow" }]
 "#;
 
 /// The journeys with this in place of what the balance keeps.
-fn keeping(snapshot: &str) -> String {
+pub fn keeping(snapshot: &str) -> String {
     JOURNEYS.replace("snapshot = { keep = \"30d\" }", &format!("snapshot = {{ {snapshot} }}"))
 }
 
@@ -60,27 +60,27 @@ struct Says {
 
 /// A bank that knows its customers by their cookies, to the letter, and answers as it is told.
 #[derive(Clone, Default)]
-struct Bank {
+pub struct Bank {
     sessions: Arc<Mutex<HashMap<String, String>>>,
     says: Arc<Mutex<Says>>,
 }
 
 impl Bank {
-    fn says(&self, status: u16, headers: &[(&'static str, &str)]) {
+    pub fn says(&self, status: u16, headers: &[(&'static str, &str)]) {
         let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         *self.says.lock().unwrap() = Says { status, headers, body: None };
     }
 
-    fn body(&self, kind: &str, body: &str) {
+    pub fn body(&self, kind: &str, body: &str) {
         let headers = vec![("content-type", kind.to_owned())];
         *self.says.lock().unwrap() = Says { status: 200, headers, body: Some(body.to_owned()) };
     }
 
-    fn forget(&self) {
+    pub fn forget(&self) {
         self.sessions.lock().unwrap().clear();
     }
 
-    fn answer(&self, seen: &Seen) -> Response<Full<Bytes>> {
+    pub fn answer(&self, seen: &Seen) -> Response<Full<Bytes>> {
         let text = std::str::from_utf8(&seen.body).unwrap_or_default();
         let field =
             |name: &str| text.split('&').find_map(|pair| pair.strip_prefix(name)).unwrap_or_default().to_owned();
@@ -121,45 +121,45 @@ impl Bank {
     }
 }
 
-struct Branch {
-    rig: Rig,
-    bank: Bank,
+pub struct Branch {
+    pub rig: Rig,
+    pub bank: Bank,
 }
 
 impl Branch {
-    fn open() -> Self {
+    pub fn open() -> Self {
         Self::with(JOURNEYS, &[])
     }
 
-    fn with(journeys: &str, files: &[(&str, &str)]) -> Self {
+    pub fn with(journeys: &str, files: &[(&str, &str)]) -> Self {
         let bank = Bank::default();
         let inside = bank.clone();
         let upstream = Upstream::answering(move |seen| inside.answer(seen));
         Self { rig: Rig::start(journeys, upstream, files, |_| {}), bank }
     }
 
-    async fn customer(&self, name: &str) -> Client {
+    pub async fn customer(&self, name: &str) -> Client {
         self.customer_over(name, Protocol::H1).await
     }
 
-    async fn customer_over(&self, name: &str, protocol: Protocol) -> Client {
+    pub async fn customer_over(&self, name: &str, protocol: Protocol) -> Client {
         let mut client = self.rig.client(protocol);
         let answer = client.post("/login", &format!("email={name}&password=right")).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER);
         client
     }
 
-    fn settle(&self) {
+    pub fn settle(&self) {
         self.rig.weir().snapshots.settle();
     }
 
     /// The upstream's port refuses connections from now on.
-    fn outage(&mut self) {
+    pub fn outage(&mut self) {
         self.settle();
         self.rig.upstream.go();
     }
 
-    fn metric(&self, line: &str) -> bool {
+    pub fn metric(&self, line: &str) -> bool {
         self.rig.weir().telemetry.text().lines().any(|known| known == line)
     }
 
@@ -169,7 +169,7 @@ impl Branch {
     }
 }
 
-fn is_kept(answer: &Answer) -> bool {
+pub fn is_kept(answer: &Answer) -> bool {
     answer.status == StatusCode::OK && !answer.header("weir-as-of").is_empty()
 }
 

@@ -246,6 +246,7 @@ fn filled(memory: &Memory) -> Account {
     memory.strangers.take(9, 5, NOON);
     memory.pages.fetched(device, NOON);
     memory.ended.end(Session::from_bits(10), NOON, NOON);
+    memory.void_pass(Session::from_bits(11), NOON);
     assert!(memory.transmitters.take(&transmitter(), 11, NOON, NOON));
     let rate = Rate { count: std::num::NonZeroU32::MIN, per: Duration::from_secs(60) };
     let keys = [Key::Account, Key::Client, Key::Device, Key::Network, Key::Header(HeaderName::from_static("x-key"))];
@@ -286,6 +287,7 @@ fn every_store_forgets_in_its_time_and_not_before() {
         ("help", 3600),
         ("strangers", 3600),
         ("ended", 30 * DAY),
+        ("void_passes", 120 * DAY),
         ("events", 7 * DAY),
         ("pages", 1800),
     ];

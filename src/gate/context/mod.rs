@@ -34,7 +34,7 @@ use crate::confidence::{Reading, Why};
 use crate::identity::dpop::Asked;
 use crate::identity::session::Brought;
 use crate::identity::token::{Bearer, Claims};
-use crate::identity::{fields, session};
+use crate::identity::{fields, pass, session};
 use crate::judge::decision::{Question, Verdict};
 use crate::judge::history::DeviceRecord;
 use crate::judge::seen::{Client as Software, Whereabouts};
@@ -124,6 +124,10 @@ pub struct Context<'a> {
     pub over: bool,
     /// What tells later whether the session of a token is over.
     pub token: Option<TokenFacts>,
+    /// The continuity pass that it brings, unread, where one may be taken, renewed or voided.
+    pub pass: Option<Box<str>>,
+    /// Why its token is not believed, where a pass may show something all the same. It goes nowhere else.
+    pub invalid: Option<Fault>,
     /// The device cookie to set with the answer.
     pub new_device: Option<HeaderValue>,
 }
@@ -213,8 +217,11 @@ impl<'a> Context<'a> {
             detached: false,
             over: false,
             token: None,
+            pass: None,
+            invalid: None,
             new_device: renewed.map(|minted| minted.cookie),
         };
+        context.pass = context.carried(head);
         if journey.is_some() {
             context.look(gate, peer, head, record);
         }
@@ -283,6 +290,9 @@ impl<'a> Context<'a> {
                     }
                     // Where no journey guards, what the token is worth is the application's own business.
                     Bearer::Invalid(_) | Bearer::Unbound(_) if self.journey.is_none() => {}
+                    Bearer::Invalid(why) if self.may_show_by_pass() => {
+                        self.invalid = Some(Fault::InvalidToken(why));
+                    }
                     Bearer::Invalid(why) => return Err(Fault::InvalidToken(why)),
                     Bearer::Unbound(unbound) => return Err(Fault::Unbound(unbound)),
                     Bearer::Valid(claims) => {
@@ -293,6 +303,10 @@ impl<'a> Context<'a> {
                         if gate.shared.memory.is_token_over(&token) {
                             self.over = true;
                             return match (self.journey, self.stage) {
+                                (Some(_), Stage::Session) if self.may_show_by_pass() => {
+                                    self.invalid = Some(Fault::InvalidToken("its session has ended"));
+                                    Ok(None)
+                                }
                                 (Some(_), Stage::Session) => Err(Fault::InvalidToken("its session has ended")),
                                 // Who signs in anew is not kept from it by what they were.
                                 (Some(_), Stage::Attempt) | (None, _) => Ok(None),
@@ -312,6 +326,22 @@ impl<'a> Context<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// The continuity pass that a request brings, where it matters.
+    fn carried(&self, head: &request::Parts) -> Option<Box<str>> {
+        let matters = |id| {
+            let journey = self.prepared.rules().journey(id);
+            let shows = journey.snapshot.as_ref().is_some_and(|law| law.pass);
+            shows || journey.succeeds_on.is_some() || journey.changes_account || journey.resets_password
+        };
+        let matters = self.prepared.gives_passes() && (self.marks.ends_session || self.journey.is_some_and(matters));
+        if matters { pass::carried(&head.headers, self.client.https).map(Box::from) } else { None }
+    }
+
+    /// Whether a request without a token that is believed may be shown something by its pass.
+    fn may_show_by_pass(&self) -> bool {
+        self.pass.is_some() && self.safe && self.stage == Stage::Session
     }
 
     /// What others have reported may have made a proof worth no more than a password.

@@ -11,6 +11,8 @@ use crate::clock::Moment;
 
 /// Milliseconds between two who ask.
 const BETWEEN: u64 = 1000;
+/// For how long sign-ins that failed speak of those that come next, in milliseconds.
+const RECENT: u64 = 60_000;
 /// Upstreams that are remembered beside those in force.
 const MOST: usize = 1024;
 
@@ -19,6 +21,8 @@ const MOST: usize = 1024;
 pub struct Circuit {
     /// From when on it may be asked again, in milliseconds; 0 while it is well.
     again: AtomicU64,
+    /// When a sign-in was last not answered, in milliseconds; 0 while they are. It keeps nobody away.
+    unanswered: AtomicU64,
 }
 
 impl Circuit {
@@ -38,12 +42,34 @@ impl Circuit {
         self.again.store(now.unix_millis() + BETWEEN, Ordering::Release);
     }
 
+    /// Whether it has failed lately, and nobody has been answered since. Asking whether one may ask takes the turn; this does not.
+    pub fn is_failing(&self, now: Moment) -> bool {
+        is_recent(self.again.load(Ordering::Acquire), now)
+    }
+
+    /// A sign-in was answered, or could not be.
+    pub fn signed_in(&self, answered: bool, now: Moment) {
+        let at = if answered { 0 } else { now.unix_millis().max(1) };
+        if self.unanswered.load(Ordering::Relaxed) != at {
+            self.unanswered.store(at, Ordering::Release);
+        }
+    }
+
+    /// Whether sign-ins have not been answered lately.
+    pub fn answers_no_sign_in(&self, now: Moment) -> bool {
+        is_recent(self.unanswered.load(Ordering::Acquire), now)
+    }
+
     /// It answered.
     pub fn answered(&self) {
         if self.again.load(Ordering::Relaxed) != 0 {
             self.again.store(0, Ordering::Release);
         }
     }
+}
+
+fn is_recent(at: u64, now: Moment) -> bool {
+    at != 0 && now.unix_millis().abs_diff(at) <= RECENT
 }
 
 /// Of every upstream, by name: a new law knows which of them fail.
@@ -80,5 +106,18 @@ mod tests {
         assert!(circuit.may_ask(Moment::from_unix_seconds(1_000)), "a clock that was set back keeps nobody away");
         circuit.answered();
         assert!((0..10).all(|_| circuit.may_ask(later(2001))));
+    }
+
+    #[test]
+    fn sign_ins_that_are_not_answered_keep_nobody_away() {
+        let circuit = Circuit::default();
+        let noon = Moment::from_unix_seconds(1_800_000_000);
+        circuit.signed_in(false, noon);
+        assert!(circuit.answers_no_sign_in(noon) && circuit.may_ask(noon) && !circuit.is_failing(noon));
+        assert!(!circuit.answers_no_sign_in(noon.plus(Duration::from_secs(61))), "it may be well again");
+        circuit.signed_in(true, noon);
+        assert!(!circuit.answers_no_sign_in(noon));
+        circuit.failed(noon);
+        assert!(circuit.is_failing(noon) && !circuit.is_failing(noon.plus(Duration::from_secs(62))));
     }
 }

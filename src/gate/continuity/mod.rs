@@ -9,8 +9,10 @@ pub mod circuit;
 pub mod feed;
 pub mod listeners;
 pub mod marks;
+pub mod pass;
 pub mod serve;
 pub mod shown;
+pub mod sign_in;
 pub mod store;
 pub mod works;
 
@@ -32,13 +34,10 @@ use crate::rules::snapshots::SnapshotLaw;
 use crate::snapshots::{Began, Kind, PageKey, Selectors};
 use crate::subject::{Owner, Session};
 
-/// What a request may see of what is kept, and leave to be kept. Only on journeys that say so, for a customer who is verified.
-#[derive(Debug)]
-pub struct Sight {
+/// What a request asks to look at. Only on journeys that keep answers.
+#[derive(Debug, Clone)]
+pub struct Look {
     journey: JourneyId,
-    session: Session,
-    token: Option<TokenFacts>,
-    key: PageKey,
     host: Box<str>,
     target: Box<str>,
     asked: Selectors,
@@ -48,8 +47,56 @@ pub struct Sight {
     languages: Option<HeaderValue>,
     /// Only the head is asked for.
     head: bool,
-    /// The application has let the session go, as far as is known: nothing is shown until it answers it again.
-    shut: bool,
+    /// The whole of it is asked for, and nothing else.
+    plain: bool,
+}
+
+impl Look {
+    /// What this request looks at; nothing for most.
+    pub fn of(gate: &Gate, context: &Context<'_>, head: &request::Parts, body: &body::Taken) -> Option<Self> {
+        let journey = context.journey?;
+        let law = context.prepared.rules().journey(journey);
+        let snapshot = law.snapshot.as_ref().filter(|_| gate.shared.snapshots.on())?;
+        let looks = head.method == Method::GET || head.method == Method::HEAD;
+        if !looks || context.class != Class::Customer || context.stage != Stage::Session {
+            return None;
+        }
+        Some(Self {
+            journey,
+            host: context.authority.host.clone(),
+            target: context.forwarded_path().as_str().into(),
+            asked: selectors(&head.headers, snapshot),
+            origin: head.headers.get(ORIGIN).cloned(),
+            reader: Reader::of(&head.method, head.version, &head.headers),
+            languages: head.headers.get(ACCEPT_LANGUAGE).cloned(),
+            head: head.method == Method::HEAD,
+            plain: head.method == Method::GET
+                && matches!(body, body::Taken::Nothing)
+                && !head.headers.contains_key(http::header::RANGE),
+        })
+    }
+}
+
+/// How a customer is known.
+#[derive(Debug)]
+enum By {
+    /// In a session.
+    Session {
+        session: Session,
+        token: Option<TokenFacts>,
+        /// The application has let it go, as far as is known: nothing is shown until it answers it again.
+        shut: bool,
+    },
+    /// By what an earlier session left on the device.
+    Pass(Box<pass::Holder>),
+}
+
+/// What a request may see of what is kept, and leave to be kept. Only for a customer who is verified.
+#[derive(Debug)]
+pub struct Sight {
+    look: Look,
+    by: By,
+    key: PageKey,
     /// The upstream is not to be asked: it is away, or a playbook contains the journey.
     contained: Option<&'static str>,
     /// A live answer may be kept: it comes from full service, and from an upstream of the journey's own.
@@ -66,19 +113,15 @@ impl Sight {
         (clearance, readings, away): (&Clearance, &Readings, bool),
         record: &Record,
     ) -> Option<Box<Self>> {
-        let journey = context.journey?;
-        let rules = context.prepared.rules();
-        let law = rules.journey(journey);
-        let snapshot = law.snapshot.as_ref().filter(|_| gate.shared.snapshots.on())?;
-        let looks = head.method == Method::GET || head.method == Method::HEAD;
+        let look = Look::of(gate, context, head, body)?;
         let verified =
             context.vouched && !context.over && !context.detached && !context.entangled && !context.is_held();
-        if !looks || !verified || context.class != Class::Customer || context.stage != Stage::Session {
-            return None;
-        }
-        let session = context.session?;
-        let (owner, shut) = owner(gate, context, session)?;
-        let target = context.forwarded_path();
+        let owned = context.session.filter(|_| verified).and_then(|session| {
+            let (owner, shut) = owner(gate, context, session)?;
+            Some((owner, By::Session { session, token: context.token, shut }))
+        });
+        let Some((owner, by)) = owned else { return pass::sight(gate, context, look) };
+        let law = context.prepared.rules().journey(look.journey);
         let confidence = record.scored.as_ref()?.confidence();
         let contained = match (away, is_contained(context, readings, confidence)) {
             (true, _) => Some("away"),
@@ -89,35 +132,26 @@ impl Sight {
             && !clearance.is_for_looking()
             && is_allow(law, record.rung)
             && law.view_line.is_some_and(|line| confidence >= line);
-        let plain = head.method == Method::GET
-            && matches!(body, body::Taken::Nothing)
-            && !head.headers.contains_key(http::header::RANGE);
         Some(Box::new(Self {
-            journey,
-            session,
-            token: context.token,
-            key: PageKey::new(owner, &context.authority.host, target.as_str()),
-            host: context.authority.host.clone(),
-            target: target.as_str().into(),
-            asked: selectors(&head.headers, snapshot),
-            origin: head.headers.get(ORIGIN).cloned(),
-            reader: Reader::of(&head.method, head.version, &head.headers),
-            languages: head.headers.get(ACCEPT_LANGUAGE).cloned(),
-            head: head.method == Method::HEAD,
-            shut,
+            key: PageKey::new(owner, &look.host, &look.target),
+            keeps: full && look.plain && !context.is_served_elsewhere(),
+            look,
+            by,
             contained,
-            keeps: full && plain && !context.is_served_elsewhere(),
             began: gate.shared.snapshots.begin(),
         }))
     }
 
     fn law<'c>(&self, context: &Context<'c>) -> Option<&'c SnapshotLaw> {
-        context.prepared.rules().journey(self.journey).snapshot.as_ref()
+        context.prepared.rules().journey(self.look.journey).snapshot.as_ref()
     }
 }
 
 /// Who signs out is shown nothing any more, also where the application cannot hear it.
 pub fn leaving(gate: &Gate, context: &Context<'_>) {
+    if context.marks.ends_session {
+        pass::void(gate, context);
+    }
     if let (true, true, Some(session)) =
         (context.marks.ends_session, context.prepared.keeps_snapshots(), context.session.filter(|_| context.vouched))
     {

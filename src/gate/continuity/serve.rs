@@ -13,7 +13,7 @@ use http::header::{
 use http::{HeaderMap, Response, StatusCode};
 
 use super::shown::Kept;
-use super::{Sight, shown};
+use super::{By, Sight, pass, shown, sign_in};
 use crate::clock::Moment;
 use crate::gate::body::Body;
 use crate::gate::context::Context;
@@ -99,8 +99,14 @@ impl Sight {
         };
         let why = match &answered {
             Ok(answer) if law.instead_of.contains(answer.status().as_u16()) => "status",
-            Ok(_) => {
+            Ok(answer) => {
                 self.circuit(context).answered();
+                if sign_in::is_asked_for(context, answer)
+                    && let Some(shown) = pass::signed_out(gate, context, &self.look, record).await
+                {
+                    self.shut(gate, context);
+                    return Asked::Shown(Box::new(shown));
+                }
                 return Asked::Answered(answered);
             }
             Err(Failure::RequestBody(_)) => return Asked::Answered(answered),
@@ -111,6 +117,13 @@ impl Sight {
         match self.show(gate, context, why, record).await {
             Some(shown) => Asked::Shown(Box::new(shown)),
             None => Asked::Answered(answered),
+        }
+    }
+
+    /// The application does not know the session any more: nothing is shown in it until it is answered as before.
+    pub(super) fn shut(&self, gate: &Gate, context: &Context<'_>) {
+        if let By::Session { session, .. } = &self.by {
+            gate.shared.memory.shut(*session, context.now);
         }
     }
 
@@ -127,21 +140,38 @@ impl Sight {
         record: &mut Record,
     ) -> Option<Response<Body>> {
         let law = self.law(context)?;
-        if self.shut {
-            return None;
-        }
+        let outlives_revocation = match &self.by {
+            // What the device was left may show what the session does not.
+            By::Session { shut: true, .. } => {
+                let sight = pass::sight(gate, context, self.look.clone())?;
+                return Box::pin(sight.show(gate, context, why, record)).await;
+            }
+            By::Session { shut: false, .. } => false,
+            By::Pass(holder) => holder.outlives_revocation,
+        };
         let snapshots = &gate.shared.snapshots;
         let page = snapshots.page(&self.key).await?;
-        let snapshot = page.choose(&self.host, &self.target, &self.asked)?;
-        let name = &context.prepared.rules().journey(self.journey).name;
+        let snapshot = page.choose(&self.look.host, &self.look.target, &self.look.asked)?;
+        let name = &context.prepared.rules().journey(self.look.journey).name;
         let now = gate.shared.clock.now();
         let reports = gate.shared.memory.reports(self.key.owner().account());
         if snapshot.is_over(law.keep, snapshots.paused(name, now), now)
-            || reports.is_some_and(|reports| reports.voids(snapshot.about.as_of))
+            || reports.is_some_and(|reports| match outlives_revocation {
+                true => reports.voids_though_revoked(snapshot.about.as_of),
+                false => reports.voids(snapshot.about.as_of),
+            })
         {
             return None;
         }
-        record.why = Some("snapshot".into());
+        match &self.by {
+            By::Session { .. } => record.why = Some("snapshot".into()),
+            By::Pass(holder) => {
+                record.judged(&holder.verdict, context.stage);
+                record.account = Some(self.key.owner().account());
+                record.why = Some("continuity_pass".into());
+                context.prepared.meters().pass("shown");
+            }
+        }
         record.cause = Some(why.into());
         context.prepared.meters().snapshot(name);
         Some(self.answer(gate, context, &Showing { law, snapshot, now }))
@@ -162,12 +192,16 @@ impl Sight {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
         headers.insert(AS_OF, written(snapshot.about.as_of));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        let who = if self.token.is_some() { AUTHORIZATION.as_str() } else { "cookie" };
+        let who = match &self.by {
+            By::Session { token: Some(_), .. } => AUTHORIZATION.as_str(),
+            By::Session { token: None, .. } => "cookie",
+            By::Pass(_) => "cookie, weir-pass",
+        };
         let vary = format!("accept, accept-language, {who}");
         headers.insert(VARY, HeaderValue::from_str(&vary).unwrap_or(HeaderValue::from_static("*")));
-        cors::allow(&mut headers, self.origin.as_ref(), context.site.cors.as_ref());
+        cors::allow(&mut headers, self.look.origin.as_ref(), context.site.cors.as_ref());
         let mut body = showing.body(self, gate, context, &mut headers);
-        if self.head {
+        if self.look.head {
             let length = http_body::Body::size_hint(&body).exact();
             length.map(|length| headers.insert(CONTENT_LENGTH, HeaderValue::from(length)));
             body = Body::empty();
@@ -193,7 +227,7 @@ impl Showing<'_> {
     /// Its body as it is sent. The one place where what is kept is made to say that it is: a banner, members, marks.
     fn body(&self, sight: &Sight, gate: &Gate, context: &Context<'_>, headers: &mut HeaderMap) -> Body {
         let kept = Kept { law: self.law, as_of: self.snapshot.about.as_of, body: &self.snapshot.body };
-        Body::own(shown::kept(gate, context, (sight.reader, sight.languages.as_ref()), kept, headers))
+        Body::own(shown::kept(gate, context, (sight.look.reader, sight.look.languages.as_ref()), kept, headers))
     }
 }
 

@@ -11,21 +11,19 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{
     ACCEPT_ENCODING, AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, IF_RANGE, LOCATION, VARY,
+    IF_NONE_MATCH, IF_RANGE, VARY,
 };
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 
-use super::Sight;
+use super::{By, Sight, pass, sign_in};
 use crate::gate::Gate;
 use crate::gate::body::Body;
 use crate::gate::context::Context;
 use crate::listen::Inflow;
 use crate::memory::Memory;
 use crate::memory::reported::TokenFacts;
-use crate::rules::routes::Found;
 use crate::rules::snapshots::{EvenIf, SnapshotLaw};
-use crate::rules::target;
 use crate::snapshots::{About, Incoming, Snapshots};
 use crate::subject::{Account, Session};
 use crate::upstream::{Answer, BoxError, UntilClose};
@@ -67,20 +65,22 @@ impl Sight {
         self: Box<Self>,
         gate: &Gate,
         context: &Context<'_>,
-        response: Response<Body>,
+        mut response: Response<Body>,
         told: Option<&str>,
     ) -> Response<Body> {
-        let Some(law) = self.law(context) else { return response };
+        let (Some(law), By::Session { session, token, shut }) = (self.law(context), &self.by) else { return response };
+        let (session, token, shut) = (*session, *token, *shut);
         let told = told.map(Directives::of_one);
-        self.take_back(gate, context, &response, told.as_ref());
+        self.take_back(gate, context, &mut response, told.as_ref());
         let snapshots = &gate.shared.snapshots;
         if !self.keeps || response.status() != StatusCode::OK {
             return response;
         }
-        if self.shut {
+        if shut {
             // It answers the session as before.
-            gate.shared.memory.reopen(self.session);
+            gate.shared.memory.reopen(session);
         }
+        pass::served(gate, context, response.headers_mut(), self.key.owner());
         let about = match self.about(gate, context, law, &response, told.as_ref()) {
             Ok(about) => about,
             Err(why) => {
@@ -106,8 +106,8 @@ impl Sight {
         let keeping = Keeping {
             snapshots: snapshots.clone(),
             memory: gate.shared.memory.clone(),
-            session: self.session,
-            token: self.token,
+            session,
+            token,
             account: self.key.owner().account(),
             mask: law.mask.clone(),
             keep: law.keep,
@@ -118,15 +118,21 @@ impl Sight {
     }
 
     /// What the application takes back by its answer: the session that it does not know, the page that is not there any more.
-    fn take_back(&self, gate: &Gate, context: &Context<'_>, response: &Response<Body>, told: Option<&Directives>) {
+    fn take_back(&self, gate: &Gate, context: &Context<'_>, response: &mut Response<Body>, told: Option<&Directives>) {
         let status = response.status();
-        let memory = &gate.shared.memory;
-        if status == StatusCode::UNAUTHORIZED || leads_to_sign_in(context, response) {
-            memory.shut(self.session, context.now);
+        // A session that has rested ran out. One that ends in the midst was ended: of its owner's other sessions and devices it says
+        // nothing, of this device it may say everything.
+        let signed_out = sign_in::is_asked_for(context, response);
+        let ended = signed_out && pass::ended_midway(context) && !sign_in::is_away(gate, context);
+        if signed_out {
+            self.shut(gate, context);
+        }
+        if ended {
+            pass::take_away(gate, context, response.headers_mut());
         }
         // Applications that know no HEAD answer it with 404.
-        let missing = !self.head && matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
-        let gone = missing || matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        let missing = !self.look.head && matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
+        let gone = missing || (ended && status == StatusCode::UNAUTHORIZED) || status == StatusCode::FORBIDDEN;
         if gone || told.is_some_and(|told| told.no_store) {
             gate.shared.snapshots.void_page(&self.key);
         }
@@ -160,7 +166,7 @@ impl Sight {
         if !law.mask.is_empty() && !is_json(content_type) {
             return Err("not_json");
         }
-        let by = Differs::of(headers, &self.asked.others)?;
+        let by = Differs::of(headers, &self.look.asked.others)?;
         let fields = FIELDS.iter().flat_map(|name| {
             headers.get_all(*name).iter().map(|value| (Box::from(*name), Box::from(value.as_bytes())))
         });
@@ -168,16 +174,17 @@ impl Sight {
         if fields.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > HEAD {
             return Err("large_head");
         }
-        let name = &context.prepared.rules().journey(self.journey).name;
+        let name = &context.prepared.rules().journey(self.look.journey).name;
         let age = headers.get(AGE).and_then(|age| age.to_str().ok()?.trim().parse().ok()).unwrap_or(0_u64);
         let as_of = context.now.unix_millis().saturating_sub(age.saturating_mul(1000));
         Ok(About {
-            host: self.host.clone(),
-            target: self.target.clone(),
+            host: self.look.host.clone(),
+            target: self.look.target.clone(),
             journey: (**name).into(),
-            language: by.language.then(|| self.asked.language.clone()),
-            kind: by.kind.then_some(self.asked.kind),
+            language: by.language.then(|| self.look.asked.language.clone()),
+            kind: by.kind.then_some(self.look.asked.kind),
             others: self
+                .look
                 .asked
                 .others
                 .iter()
@@ -188,25 +195,6 @@ impl Sight {
             at_most,
             fields,
         })
-    }
-}
-
-/// Whether an answer sends the browser to where one signs in.
-fn leads_to_sign_in(context: &Context<'_>, response: &Response<Body>) -> bool {
-    if !response.status().is_redirection() {
-        return false;
-    }
-    let rules = context.prepared.rules();
-    let path = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).and_then(|to| {
-        let to = to.parse::<http::Uri>().ok()?;
-        Some(to.path().to_owned())
-    });
-    let Some(Ok(target)) = path.as_deref().map(target::read) else { return false };
-    match rules.routes.find("POST", &target) {
-        Found::Listed { journey: Some(journey), .. } => rules.journey(journey).succeeds_on.is_some(),
-        Found::Listed { journey: None, .. } | Found::Unlisted | Found::Ambiguous | Found::MethodNotAllowed { .. } => {
-            false
-        }
     }
 }
 

@@ -360,7 +360,7 @@ fn one(
 
 /// Whether something that serves the journey on this site does not answer. Where several serve it, one that is away is enough: nobody
 /// knows which of them a customer would need.
-fn is_away(
+pub(super) fn is_away(
     gate: &Gate,
     prepared: &Prepared,
     (site, journey): (&Site, JourneyId),

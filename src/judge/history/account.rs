@@ -188,6 +188,16 @@ impl AccountHistory {
         (self.reset != 0).then(|| now.since(moment(self.reset)))
     }
 
+    /// Whether the password was reset since then.
+    pub const fn is_reset_since(&self, since: Moment) -> bool {
+        self.reset != 0 && moment(self.reset).unix_seconds() >= since.unix_seconds()
+    }
+
+    /// Whether it has been remembered without a gap since its owner came in then: what was reported after is among it.
+    pub const fn is_known_since(&self, since: Moment) -> bool {
+        self.first_seen != 0 && moment(self.first_seen).unix_seconds() <= since.unix_seconds()
+    }
+
     /// Whether the password was reset within a day and this device was not trusted before: who took over the number that the reset
     /// went to gets the next code as well, so that neither a code nor a sign-in makes the device one of the owner's yet.
     fn is_cooling(&self, visit: &Visit, now: Moment) -> bool {

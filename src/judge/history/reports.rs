@@ -151,6 +151,11 @@ impl Reports {
         self.shut || since(self.compromised) || since(self.changed) || since(self.revoked)
     }
 
+    /// The same, but for sessions that were revoked and nothing else.
+    pub fn voids_though_revoked(&self, kept: Moment) -> bool {
+        Self { revoked: 0, ..*self }.voids(kept)
+    }
+
     /// Whether what was proved then proves no more than a password by now.
     pub fn lowers(&self, proved: Moment) -> bool {
         self.lowered != 0 && second(proved) <= self.lowered

@@ -143,6 +143,8 @@ codes! {
 
     BAD_ZONE "W0250" Error "A time zone is not known."
     FEED_FULL "W0251" Warning "More journeys are told of than the journeys feed shows."
+    PASS_TIME "W0252" Error "A continuity pass would last for too short or too long a time."
+    PASS_PROVIDERS "W0253" Error "A continuity pass asks where customers are, and no list says it."
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod calibration;
 mod cases;
 mod channels;
 mod clients;
+mod continuity_pass;
 mod guards;
 mod help;
 mod identity;
@@ -91,6 +92,8 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     let breach = one("[breach]", files, |file| file.breach.given(), |table| table.span, report);
     let guards = one("[guards]", files, |file| file.guards.given(), |table| table.span, report);
     let journeys_feed = one("[journeys_feed]", files, |file| file.journeys_feed.given(), |table| table.span, report);
+    let continuity_pass =
+        one("[continuity_pass]", files, |file| file.continuity_pass.given(), |table| table.span, report);
     let banner = one("[banner]", files, |file| file.banner.given(), |table| table.span, report);
     let step_up = one("[step_up]", files, |file| file.step_up.given(), |table| table.span, report);
 
@@ -143,6 +146,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     let lists = lower.lists(lists);
     let journeys_feed = lower.journeys_feed(journeys_feed, &journey_files);
     let banner = lower.banner(banner, &help);
+    let continuity_pass = lower.continuity_pass(continuity_pass, &lists);
     let (refusals, screen) = lower.refusals(all(files, |file| &file.refuse));
     let (profiles, templates) = lower.profiles(&profile_files);
     let cases = lower.cases(tables);
@@ -171,6 +175,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
         transmitters,
         journeys_feed: journeys_feed?,
         banner: banner?,
+        continuity_pass: continuity_pass?,
         screen: screen?,
     })
 }

@@ -72,6 +72,7 @@ impl Lower<'_> {
             vary: vary.iter().map(|header| header.value.0.clone()).collect(),
             as_of: text(&file.as_of),
             blocked_actions: text(&file.blocked_actions),
+            pass: file.pass.given()?.value,
         }))
     }
 

@@ -10,6 +10,7 @@ use super::breach::BreachFile;
 use super::budgets::BudgetFile;
 use super::calibration::CalibrationFile;
 use super::clients::{ChannelsFile, KeyFile, ProofFile};
+use super::continuity_pass::ContinuityPassFile;
 use super::feeds::Feed;
 use super::forms::{Later, Many, Named, Whole};
 use super::guards::GuardsFile;
@@ -84,6 +85,8 @@ table! {
         journeys_feed: JourneysFeedFile = optional;
         /// What pages say that show how things were.
         banner: BannerFile = optional;
+        /// What a sign-in leaves on its device, for when signing in is not possible.
+        continuity_pass: ContinuityPassFile = optional;
     }
 }
 

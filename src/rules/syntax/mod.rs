@@ -6,6 +6,7 @@ pub(crate) mod breach;
 pub(crate) mod budgets;
 pub(crate) mod calibration;
 pub(crate) mod clients;
+pub(crate) mod continuity_pass;
 pub(crate) mod feeds;
 pub(crate) mod files;
 pub(crate) mod forms;

@@ -27,6 +27,8 @@ table! {
         as_of: Text = optional;
         /// The member of a JSON object that lists the journeys which cannot be done now; none is added when absent.
         blocked_actions: Text = optional;
+        /// Whether it is also shown to whoever has a continuity pass, while signing in is not possible.
+        pass: Said<bool> = default("true");
     }
 }
 

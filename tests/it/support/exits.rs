@@ -5,16 +5,15 @@
 //! meet is counted by what they see, never by what Weir says of itself.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::Full;
 
-use super::client::{Answer, Client, Connection, whole};
+use super::NOON;
+use super::client::Answer;
 use super::upstream::Upstream;
-use super::{NOON, Rig};
+use super::visitors::{Dice, Street, Visitor};
 
 const DAY: u64 = 86_400;
 const HOUR: u64 = 3600;
@@ -81,19 +80,6 @@ impl Habit {
     }
 }
 
-/// Numbers in an order that is always the same (SplitMix64).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % below.max(1)
-    }
-}
-
 struct Customer {
     exit: usize,
     habit: Habit,
@@ -107,22 +93,6 @@ enum Step {
     Visit { customer: usize, home: bool },
     Guess { exit: usize, at: String, browser: usize },
 }
-
-const BROWSERS: [(&str, &[(&str, &str)]); 4] = [
-    (
-        "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36",
-        &[("sec-ch-ua-platform", "\"Android\""), ("sec-ch-ua-mobile", "?1")],
-    ),
-    (
-        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1",
-        &[],
-    ),
-    (
-        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
-        &[("sec-ch-ua-platform", "\"Windows\""), ("sec-ch-ua-mobile", "?0")],
-    ),
-    ("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:143.0) Gecko/20100101 Firefox/143.0", &[]),
-];
 
 fn exit(number: usize) -> String {
     format!("198.18.{}.7", number)
@@ -154,30 +124,13 @@ fn application() -> Upstream {
     })
 }
 
-/// The shipped rules, but for the proxy in front, the cases (they are rehearsed elsewhere) and the playbooks (what arms itself by
-/// the time that passes outside would make the figures a matter of luck).
-fn shipped() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
-    let entries = std::fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path());
-    let law = entries.filter(|path| path.is_file() && !path.ends_with("gateway.toml") && !path.ends_with("cases.toml"));
-    let proxied = |text: String| text.replace("trusted_proxies = []", "trusted_proxies = [\"127.0.0.1/32\"]");
-    law.map(|path| {
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        (name, proxied(std::fs::read_to_string(&path).unwrap()))
-    })
-    .collect()
-}
-
 /// A running world.
 pub struct World {
-    rig: Rig,
-    line: Connection,
+    street: Street,
     customers: Vec<Customer>,
     steps: Vec<(u64, Step)>,
     size: Size,
     dice: Dice,
-    /// Milliseconds since the beginning.
-    passed: u64,
     /// When somebody was slowed.
     slowed_at: Vec<u64>,
 }
@@ -188,20 +141,9 @@ const ATTACK: u64 = WEEKS * DAY * 1000;
 impl World {
     /// Everybody in place, nothing asked yet.
     pub async fn new(size: Size) -> Self {
-        let files = shipped();
-        let named: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-        let rig = Rig::start("", application(), &named, |_| {});
-        let line = rig.clear_client().connect().await;
-        let mut world = Self {
-            rig,
-            line,
-            customers: Vec::new(),
-            steps: Vec::new(),
-            size,
-            dice: Dice(7),
-            passed: 0,
-            slowed_at: Vec::new(),
-        };
+        let street = Street::new(application()).await;
+        let mut world =
+            Self { street, customers: Vec::new(), steps: Vec::new(), size, dice: Dice(7), slowed_at: Vec::new() };
         world.populate();
         world
     }
@@ -247,28 +189,26 @@ impl World {
     pub async fn run(mut self) -> Outcome {
         let mut outcome = Outcome::default();
         for (at, step) in std::mem::take(&mut self.steps) {
-            self.wait(at.saturating_sub(self.passed));
+            self.street.wait(at.saturating_sub(self.street.passed));
             match step {
                 Step::Guess { exit: number, at: whom, browser } => {
                     let form = format!("email={whom}@example.com&password=guess-{at}");
-                    let answer = self.ask(("POST", "/login"), &exit(number), browser, &mut Vec::new(), &form).await;
+                    let answer = self
+                        .street
+                        .ask(("POST", "/login"), Visitor { from: &exit(number), browser, jar: &mut Vec::new() }, &form)
+                        .await;
                     let met = if answer.status == StatusCode::UNAUTHORIZED { "wrong".to_owned() } else { met(&answer) };
                     *outcome.guesses.entry(met).or_default() += 1;
                 }
                 Step::Visit { customer, home } => self.visit(customer, home, at >= ATTACK, &mut outcome).await,
             }
         }
-        let Self { rig, slowed_at, .. } = self;
+        let Self { street: Street { rig, .. }, slowed_at, .. } = self;
         let at = |line: &serde_json::Value| line["time"].as_str().and_then(|time| time.parse::<jiff::Timestamp>().ok());
         let since = |time: jiff::Timestamp| u64::try_from(time.as_millisecond()).unwrap() - NOON.unix_millis();
         let slowed = |line: &serde_json::Value| at(line).is_some_and(|time| slowed_at.contains(&since(time)));
         outcome.lines = rig.stop().iter().filter(|line| slowed(line)).map(ToString::to_string).collect();
         outcome
-    }
-
-    fn wait(&mut self, millis: u64) {
-        self.rig.advance(Duration::from_millis(millis));
-        self.passed += millis;
     }
 
     /// One honest visit: the page, perhaps a wrong password, the right one, and what one came for.
@@ -280,31 +220,36 @@ impl World {
         if habit == Habit::NeverKeeps || (habit == Habit::HasLostThem && counts) {
             jar.clear();
         }
-        let began = self.passed;
+        let began = self.street.passed;
         let own = !jar.is_empty() && since.is_some_and(|since| began - since >= 3 * DAY * 1000);
         let (mut slowed, mut at) = (None, None);
         if self.dice.roll(100) < 88 {
-            self.ask(("GET", "/login"), &address, browser, &mut jar, "").await;
-            self.wait(6000);
+            self.street.ask(("GET", "/login"), Visitor { from: &address, browser, jar: &mut jar }, "").await;
+            self.street.wait(6000);
         }
         if self.dice.roll(100) < 8 {
             let form = format!("email=c{number}@example.com&password=mistyped");
-            let answer = self.ask(("POST", "/login"), &address, browser, &mut jar, &form).await;
+            let answer =
+                self.street.ask(("POST", "/login"), Visitor { from: &address, browser, jar: &mut jar }, &form).await;
             slowed = (answer.status != StatusCode::UNAUTHORIZED).then(|| format!("first {}", met(&answer)));
-            at = slowed.is_some().then_some(self.passed);
-            self.wait(9000);
+            at = slowed.is_some().then_some(self.street.passed);
+            self.street.wait(9000);
         }
         let form = format!("email=c{number}@example.com&password=right-c{number}@example.com");
-        let answer = self.ask(("POST", "/login"), &address, browser, &mut jar, &form).await;
+        let answer =
+            self.street.ask(("POST", "/login"), Visitor { from: &address, browser, jar: &mut jar }, &form).await;
         let came_in = answer.status == StatusCode::SEE_OTHER && answer.header("location") == "/account";
         if came_in {
-            self.wait(2000);
-            let page = self.ask(("GET", "/account/balance"), &address, browser, &mut jar, "").await;
-            at = at.or((page.status != StatusCode::OK).then_some(self.passed));
+            self.street.wait(2000);
+            let page = self
+                .street
+                .ask(("GET", "/account/balance"), Visitor { from: &address, browser, jar: &mut jar }, "")
+                .await;
+            at = at.or((page.status != StatusCode::OK).then_some(self.street.passed));
             slowed = slowed.or((page.status != StatusCode::OK).then(|| format!("balance {}", met(&page))));
             self.customers[number].since = since.filter(|_| habit == Habit::Keeps).or(Some(began));
         } else {
-            at = at.or(Some(self.passed));
+            at = at.or(Some(self.street.passed));
             slowed = slowed.or(Some(met(&answer)));
         }
         self.customers[number].jar = jar;
@@ -322,42 +267,6 @@ impl World {
             *outcome.met.entry(format!("{}: {met}", habit.word())).or_default() += 1;
             self.slowed_at.extend(at);
         }
-    }
-
-    async fn ask(
-        &mut self,
-        (method, path): (&str, &str),
-        from: &str,
-        browser: usize,
-        jar: &mut Vec<(String, String)>,
-        form: &str,
-    ) -> Answer {
-        let (agent, hints) = BROWSERS[browser % BROWSERS.len()];
-        let mut headers = vec![
-            ("x-forwarded-for", from),
-            ("x-forwarded-proto", "https"),
-            ("host", "shop.example"),
-            ("user-agent", agent),
-            ("accept", "text/html,application/xhtml+xml,*/*;q=0.8"),
-            ("accept-language", "en-GB,en;q=0.7"),
-            ("sec-fetch-mode", "navigate"),
-        ];
-        headers.extend(hints);
-        if method == "POST" {
-            headers.push(("content-type", "application/x-www-form-urlencoded"));
-        }
-        let mut client: Client = self.rig.clear_client();
-        client.cookies = std::mem::take(jar);
-        let request = client.request(method, path, &headers, form);
-        let answer = whole(self.line.send(request).await.unwrap()).await;
-        *jar = client.cookies;
-        for field in answer.headers.get_all("set-cookie") {
-            let pair = field.to_str().unwrap().split(';').next().unwrap();
-            let (name, value) = pair.split_once('=').unwrap();
-            jar.retain(|(known, _)| known != name);
-            jar.push((name.to_owned(), value.to_owned()));
-        }
-        answer
     }
 }
 

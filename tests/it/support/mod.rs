@@ -10,6 +10,7 @@ pub mod live;
 pub mod mmdb;
 pub mod program;
 pub mod upstream;
+pub mod visitors;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

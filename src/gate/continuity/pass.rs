@@ -1,0 +1,336 @@
+//! The continuity pass on the path: left by a sign-in that was served in full, kept fresh while its owner comes, and taken where
+//! there is no session any more and none can be had.
+//!
+//! Who brings one is judged as the session would be that it comes from, at this moment and from here; it shows what is kept, and
+//! nothing is asked of the application with it. It must never be left to somebody who fell short, or stand beside another's session.
+
+use std::time::Duration;
+
+use http::header::SET_COOKIE;
+use http::{HeaderMap, Response, request};
+
+use super::{By, Look, Sight, is_contained, sign_in};
+use crate::clock::Moment;
+use crate::confidence::{Confidence, Reading, Why};
+use crate::gate::body::Body;
+use crate::gate::context::Context;
+use crate::gate::context::body::Taken;
+use crate::gate::own::Own;
+use crate::gate::record::Record;
+use crate::gate::{Gate, limits, page};
+use crate::identity::pass::{self, Opened, Pass};
+use crate::judge::decision::{Outcome, Verdict};
+use crate::judge::judge;
+use crate::judge::seen::Listed;
+use crate::judge::signals::authentication::Proof;
+use crate::judge::stage::Stage;
+use crate::memory::SessionFacts;
+use crate::memory::recall::Asking;
+use crate::rules::client::Class;
+use crate::rules::ruleset::JourneyId;
+use crate::snapshots::PageKey;
+use crate::subject::{Account, Device, Owner};
+
+/// How often the pass of somebody who keeps coming is made anew.
+const FRESH: Duration = Duration::from_secs(24 * 3600);
+/// Accounts that come in on one device before it is taken for nobody's own.
+const OWNERS: u8 = 3;
+/// Providers that a pass remembers: a home, a carrier, a place of work, a friend's.
+const PROVIDERS: usize = 4;
+/// A pass that is void must be so whenever it is looked at again.
+const EVER: Moment = Moment::from_unix_seconds(0);
+/// What a clock may be set back by.
+const AHEAD: Duration = Duration::from_secs(3600);
+
+/// Who has a pass, as the judge saw them.
+#[derive(Debug)]
+pub struct Holder {
+    /// What was said of them.
+    pub verdict: Verdict,
+    /// Sessions that were revoked do not void what is shown.
+    pub outlives_revocation: bool,
+}
+
+/// What a request may see by the pass that it brings; nothing for most.
+pub fn sight(gate: &Gate, context: &Context<'_>, look: Look) -> Option<Box<Sight>> {
+    let rules = context.prepared.rules();
+    let law = rules.journey(look.journey);
+    law.snapshot.as_ref().filter(|snapshot| snapshot.pass && context.prepared.gives_passes())?;
+    if context.class != Class::Customer || context.stage != Stage::Session || context.entangled || context.is_held() {
+        return None;
+    }
+    let outlives_revocation = rules.continuity_pass.outlives_revocation;
+    if context.over && !outlives_revocation {
+        return None;
+    }
+    // Time in which it is contained does not count: many come back only when they hear of it.
+    let since = gate.shared.snapshots.paused_since(&law.name);
+    let counted = since.map_or(context.now, |since| since.min(context.now));
+    let opened = open(gate, context, counted).filter(|opened| !is_void(gate, context, opened))?;
+    let pass = opened.pass;
+    let account = pass.owner.account();
+    let another = context.vouched && context.account.known() != Some(account);
+    let elsewhere = context.device.known() != Some(pass.device);
+    let too_old = context.now.since(pass.given) >= rules.continuity_pass.oldest();
+    if another || elsewhere || too_old || pass.given > context.now.plus(AHEAD) {
+        return None;
+    }
+    let facts: SessionFacts = postcard::from_bytes(&pass.began).ok()?;
+    if facts.account() != Some(account) || facts.is_held() {
+        return None;
+    }
+    let proof = facts.proof(rules).map(|proof| lowered(gate, context, account, proof));
+    let asking = Asking {
+        account: Reading::Known(account),
+        facts: Some(facts),
+        proof: proof.map_or(context.proof, Reading::Known),
+        ..context.asking(gate)
+    };
+    if is_copied(gate, context, &asking, (&pass, &facts)) {
+        return None;
+    }
+    let readings = gate.shared.memory.readings(&asking, context.now);
+    // As if nothing were left but looking: that is all that a pass is for.
+    let verdict = judge(&context.question(gate, &readings, true));
+    let confidence = verdict.scored.confidence();
+    if !matches!(verdict.outcome, Outcome::Cleared(_)) || law.view_line.is_none_or(|line| confidence < line) {
+        return None;
+    }
+    let contained = match gate.pools.away(rules.upstream(context.upstream)) {
+        true => Some("away"),
+        false => is_contained(context, &readings, confidence).then_some("contained"),
+    };
+    Some(Box::new(Sight {
+        key: PageKey::new(pass.owner, &look.host, &look.target),
+        look,
+        by: By::Pass(Box::new(Holder { verdict, outlives_revocation })),
+        contained,
+        keeps: false,
+        began: gate.shared.snapshots.begin(),
+    }))
+}
+
+/// What is shown to the holder of a pass who has no session, in place of the notice that asks for one: where the application is away
+/// or fails, or nobody can sign in.
+///
+/// # Errors
+/// The notice of a limit that is used up.
+pub async fn instead(
+    gate: &Gate,
+    context: &Context<'_>,
+    (head, body): (&request::Parts, &Taken),
+    record: &mut Record,
+) -> Result<Option<Response<Body>>, Own> {
+    if context.pass.is_none() {
+        return Ok(None);
+    }
+    let Some(sight) = Look::of(gate, context, head, body).and_then(|look| sight(gate, context, look)) else {
+        return Ok(None);
+    };
+    let failing = || context.prepared.circuit(context.upstream).is_failing(context.now).then_some("failing");
+    let nobody = || sign_in::is_away(gate, context).then_some("no_sign_in");
+    let Some(why) = sight.contained.or_else(failing).or_else(nobody) else { return Ok(None) };
+    let _stays_counted = limits::charge(gate, context, head, record)?;
+    Ok(sight.show(gate, context, why, record).await)
+}
+
+/// What the application says to a session that it does not know any more, while nobody can sign in: its owner is shown what is kept.
+pub async fn signed_out(
+    gate: &Gate,
+    context: &Context<'_>,
+    look: &Look,
+    record: &mut Record,
+) -> Option<Response<Body>> {
+    if context.pass.is_none() || !sign_in::is_away(gate, context) {
+        return None;
+    }
+    sight(gate, context, look.clone())?.show(gate, context, "no_sign_in", record).await
+}
+
+/// A sign-in worked. One that was served in full leaves a pass where it was sure enough; whoever else came in on the device loses
+/// theirs.
+pub fn signed_in(
+    gate: &Gate,
+    context: &Context<'_>,
+    headers: &mut HeaderMap,
+    facts: SessionFacts,
+    in_full: Option<Confidence>,
+) {
+    if !context.prepared.gives_passes() {
+        return;
+    }
+    let line = context.prepared.rules().pass_line();
+    let sure = in_full.zip(line).is_some_and(|(confidence, line)| confidence >= line);
+    let owner = context.owner.filter(|owner| sure && context.account.known() == Some(owner.account()));
+    let both = owner.zip(context.device.known());
+    let given = both.is_some_and(|both| give(gate, context, headers, both, facts));
+    if !given && open(gate, context, EVER).is_some_and(|had| Some(had.pass.owner.account()) != context.account.known())
+    {
+        take_away(gate, context, headers);
+    }
+}
+
+/// Somebody who was served in full is left a pass, or a fresh one.
+pub fn served(gate: &Gate, context: &Context<'_>, headers: &mut HeaderMap, owner: Owner) {
+    let lasts = context.prepared.rules().continuity_pass.lasts;
+    let due = |value: &str| pass::says_until(value).is_none_or(|until| until.since(context.now) + FRESH < lasts);
+    let wanted = context.prepared.gives_passes()
+        && context.journey.is_some_and(|id| snapshot_has_pass(context, id))
+        && context.pass.as_deref().is_none_or(due)
+        // Whoever got the answer out of a cache would have the pass of somebody else.
+        && page::is_for_one(headers);
+    if !wanted {
+        return;
+    }
+    let rules = context.prepared.rules();
+    let facts = match (context.facts, context.proof) {
+        (Some(facts), _) => Some(facts),
+        (None, Reading::Known(proof)) => {
+            let visit = context.asking(gate).visit(None);
+            let level = (rules, proof.level);
+            Some(SessionFacts::begin(Some(owner.account()), &visit, level, false, context.now).proved_at(proof.at))
+        }
+        (None, Reading::Unknown(_)) => None,
+    };
+    let Some(facts) = facts.filter(|facts| facts.account() == Some(owner.account())) else { return };
+    let device = match context.device {
+        Reading::Known(device) => Some(device),
+        // Where others sign customers in, none comes by here at which a device would be told who it is.
+        Reading::Unknown(Why::Missing) => {
+            let minted = gate.shared.identity.devices.mint(context.client.https, context.now);
+            minted.map(|minted| {
+                headers.append(SET_COOKIE, minted.cookie);
+                minted.device
+            })
+        }
+        Reading::Unknown(_) => None,
+    };
+    if let Some(device) = device {
+        let _left = give(gate, context, headers, (owner, device), facts);
+    }
+}
+
+/// The pass that a request brings is void, and its browser is told to forget it.
+pub fn take_away(gate: &Gate, context: &Context<'_>, headers: &mut HeaderMap) {
+    if context.pass.is_some() {
+        void(gate, context);
+        headers.extend(pass::remove(context.client.https).map(|field| (SET_COOKIE, field)));
+    }
+}
+
+/// The pass that a request brings is void.
+pub fn void(gate: &Gate, context: &Context<'_>) {
+    if let Some(Opened { key, .. }) = open(gate, context, EVER) {
+        gate.shared.memory.void_pass(key, context.now);
+        context.prepared.meters().pass("void");
+    }
+}
+
+/// Every pass of an account is void.
+pub fn void_all(gate: &Gate, account: Account, now: Moment) {
+    gate.shared.memory.void_pass(pass::all_ended_by(&gate.shared.names, account), now);
+}
+
+/// Whether what the application says to a session means that it ended it, in the midst of it: not that it ran out.
+pub fn ended_midway(context: &Context<'_>) -> bool {
+    /// Applications let go of a session that rests for so long.
+    const RESTS: Duration = Duration::from_secs(15 * 60);
+    context.token.is_some() || context.facts.is_none_or(|facts| facts.idle(context.now) < RESTS)
+}
+
+/// The pass that a request brings, if it is good at this moment.
+fn open(gate: &Gate, context: &Context<'_>, at: Moment) -> Option<Opened> {
+    pass::open(&gate.shared.identity.keys, &gate.shared.names, context.pass.as_deref()?, at)
+}
+
+fn snapshot_has_pass(context: &Context<'_>, journey: JourneyId) -> bool {
+    context.prepared.rules().journey(journey).snapshot.as_ref().is_some_and(|law| law.pass)
+}
+
+/// Leaves a pass, where the device is somebody's own.
+fn give(
+    gate: &Gate,
+    context: &Context<'_>,
+    headers: &mut HeaderMap,
+    (owner, device): (Owner, Device),
+    facts: SessionFacts,
+) -> bool {
+    let memory = &gate.shared.memory;
+    let many = memory.devices.read(device.bits()).is_some_and(|record| record.accounts() > OWNERS);
+    let trusted = || memory.accounts.read(owner.account().bits()).is_some_and(|history| history.is_trusted(device));
+    if many || (context.prepared.rules().continuity_pass.trusted_only && !trusted()) {
+        return false;
+    }
+    let voided = memory.pass_voided(pass::all_ended_by(&gate.shared.names, owner.account()));
+    let after = voided.map_or(context.now, |voided| context.now.max(voided.plus(Duration::from_secs(1))));
+    let Ok(began) = postcard::to_stdvec(&facts) else { return false };
+    let pass = Pass { owner, device, given: after, providers: providers(gate, context, owner, device), began };
+    let law = context.prepared.rules().continuity_pass;
+    let lasts = (law.lasts, law.oldest());
+    let Some(field) = pass::leave(&gate.shared.identity.keys, &pass, lasts, context.client.https) else {
+        return false;
+    };
+    headers.append(SET_COOKIE, field);
+    context.prepared.meters().pass("given");
+    true
+}
+
+/// The providers that a device was at lately: where it is now, and what the pass says that it brings, if that is its owner's own.
+fn providers(gate: &Gate, context: &Context<'_>, owner: Owner, device: Device) -> Vec<u32> {
+    let had = open(gate, context, context.now).filter(|had| !is_void(gate, context, had)).map(|had| had.pass);
+    let had = had.filter(|had| (had.owner, had.device) == (owner, device)).map_or(Vec::new(), |had| had.providers);
+    let here = context.whereabouts.and_then(|at| at.provider.known());
+    let mut all: Vec<u32> = here.into_iter().chain(had.into_iter().filter(|had| Some(*had) != here)).collect();
+    all.truncate(PROVIDERS);
+    all
+}
+
+/// Whether something has happened since a pass was given, or nobody remembers what may have.
+fn is_void(gate: &Gate, context: &Context<'_>, Opened { pass, key }: &Opened) -> bool {
+    let memory = &gate.shared.memory;
+    let account = pass.owner.account();
+    let all = pass::all_ended_by(&gate.shared.names, account);
+    let voided = [*key, all].into_iter().filter_map(|key| memory.pass_voided(key)).max();
+    if voided.is_some_and(|voided| voided >= pass.given) {
+        return true;
+    }
+    // A sign-in at the application is remembered. Where others sign customers in, only what they report is.
+    let remembered = context.prepared.tokens().is_none();
+    let Some(history) = memory.accounts.read(account.bits()) else { return remembered };
+    let reports = &history.reports;
+    let reported = match context.prepared.rules().continuity_pass.outlives_revocation {
+        true => reports.voids_though_revoked(pass.given),
+        false => reports.voids(pass.given),
+    };
+    reported || history.is_reset_since(pass.given) || (remembered && !history.is_known_since(pass.given))
+}
+
+/// Whether a pass and its device's cookie were copied, as far as can be told: what brings them is another program than the one that
+/// they were left to, or comes from a country or through a kind of exit that the account has never come from, where lists say which
+/// that is; or from a provider, where the law asks for it. A session would be weighed for that and asked for a proof; here nobody can
+/// give one.
+fn is_copied(gate: &Gate, context: &Context<'_>, asking: &Asking, (pass, facts): (&Pass, &SessionFacts)) -> bool {
+    let visit = asking.visit(None);
+    let begun = facts.begun(&visit, context.now);
+    let history = asking.account.known().and_then(|account| gate.shared.memory.accounts.read(account.bits()));
+    let ties = history.map(|history| history.ties(&visit.at));
+    let abroad = begun.other_country && ties.is_none_or(|ties| ties.country != Reading::Known(true));
+    let moved_on = |here| !pass.providers.is_empty() && !pass.providers.contains(&here);
+    let strange = context.prepared.rules().continuity_pass.known_providers_only
+        && visit.at.provider.known().is_some_and(moved_on)
+        && ties.is_none_or(|ties| ties.provider != Reading::Known(true));
+    let exit = visit.at.listed.known().is_some_and(|listed| {
+        let usual = ties.map_or(Listed::NOTHING, |ties| ties.listed);
+        !usual.contains(listed)
+    });
+    !begun.moved.is_none() || abroad || strange || exit
+}
+
+/// What others have reported may have made a proof worth no more than a password.
+fn lowered(gate: &Gate, context: &Context<'_>, account: Account, proof: Proof) -> Proof {
+    let lowers = gate.shared.memory.reports(account).is_some_and(|reports| reports.lowers(proof.at));
+    match context.prepared.rules().weakest_level() {
+        Some(level) if lowers => Proof { level, ..proof },
+        Some(_) | None => proof,
+    }
+}

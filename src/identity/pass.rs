@@ -1,0 +1,162 @@
+//! The continuity pass: what a verified sign-in leaves on a device, so that its owner sees their own last-known-good answers there
+//! while signing in is not possible.
+//!
+//! It says whose it is, on which device and since when, sealed, so that its holder reads nothing of how sure Weir was. It opens
+//! nothing at the application, and is worth nothing without the device's own cookie. It must never be shown to a page's scripts.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
+
+use super::carried;
+use super::signed::{Keyring, Purpose};
+use crate::clock::Moment;
+use crate::confidence::Reading;
+use crate::subject::{Account, Device, Names, Owner, Session};
+
+/// For clients that keep no cookies.
+pub const HEADER: HeaderName = HeaderName::from_static("weir-pass");
+/// The cookie over TLS, which browsers take from this host alone; and in clear text, for development.
+const SECURE: &str = "__Host-weir-pass";
+const CLEAR: &str = "weir-pass";
+
+/// The name of the pass's cookie.
+pub const fn cookie_name(over_tls: bool) -> &'static str {
+    if over_tls { SECURE } else { CLEAR }
+}
+
+/// What one pass says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pass {
+    /// Whose answers it may show.
+    pub owner: Owner,
+    /// On which device alone.
+    pub device: Device,
+    /// When it was given.
+    pub given: Moment,
+    /// At which providers its device has been lately, where that is known; the last first.
+    pub providers: Vec<u32>,
+    /// How the session was that it comes from, as memory writes it.
+    pub began: Vec<u8>,
+}
+
+/// A pass that was believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// What it says.
+    pub pass: Pass,
+    /// What this one is ended by.
+    pub key: Session,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Written<'b> {
+    account: u64,
+    name: [u64; 2],
+    device: u64,
+    given: u64,
+    providers: Vec<u32>,
+    #[serde(borrow)]
+    began: &'b [u8],
+}
+
+/// The value that a request brings; nothing where it brings none, or two.
+pub fn carried(headers: &HeaderMap, over_tls: bool) -> Option<&str> {
+    match carried::one(headers, cookie_name(over_tls), &HEADER) {
+        Reading::Known(value) => Some(value),
+        Reading::Unknown(_) => None,
+    }
+}
+
+/// Until when a value says that it is good. Nothing is verified: whoever writes another time deceives nobody but themselves.
+pub fn says_until(value: &str) -> Option<Moment> {
+    value.split('.').nth(1)?.parse().ok().map(Moment::from_unix_seconds)
+}
+
+/// The pass that a value holds; nothing when it does not hold, whatever the reason.
+pub fn open(keys: &Keyring, names: &Names, value: &str, now: Moment) -> Option<Opened> {
+    let opened = keys.unseal(Purpose::Pass, value, now).ok()?;
+    let written: Written<'_> = postcard::from_bytes(&opened.payload).ok()?;
+    let owner = Owner::from_parts(Account::from_bits(written.account), written.name);
+    let pass = Pass {
+        owner,
+        device: Device::from_bits(written.device),
+        given: Moment::from_unix_seconds(written.given),
+        providers: written.providers,
+        began: written.began.to_vec(),
+    };
+    Some(Opened { pass, key: ended_by(names, value) })
+}
+
+/// The `Set-Cookie` field that leaves a pass, which lasts for so long and is kept by its browser for longer. `None` only when the system
+/// gives no random numbers.
+pub fn leave(keys: &Keyring, pass: &Pass, (lasts, kept): (Duration, Duration), over_tls: bool) -> Option<HeaderValue> {
+    let written = Written {
+        account: pass.owner.account().bits(),
+        name: pass.owner.name(),
+        device: pass.device.bits(),
+        given: pass.given.unix_seconds(),
+        providers: pass.providers.clone(),
+        began: &pass.began,
+    };
+    let value = keys.seal(Purpose::Pass, &postcard::to_stdvec(&written).ok()?, pass.given.plus(lasts))?;
+    field(&value, kept, over_tls)
+}
+
+/// The `Set-Cookie` field that takes a pass away.
+pub fn remove(over_tls: bool) -> Option<HeaderValue> {
+    field("", Duration::ZERO, over_tls)
+}
+
+fn field(value: &str, lasts: Duration, over_tls: bool) -> Option<HeaderValue> {
+    let (name, guards) = (cookie_name(over_tls), carried::guards(over_tls));
+    HeaderValue::try_from(format!("{name}={value}; Path=/; Max-Age={}; {guards}", lasts.as_secs())).ok()
+}
+
+fn ended_by(names: &Names, value: &str) -> Session {
+    Session::from_bits(names.key(&[b"continuity pass", value.as_bytes()]))
+}
+
+/// What every pass of an account is ended by.
+pub fn all_ended_by(names: &Names, account: Account) -> Session {
+    Session::from_bits(names.key(&[b"continuity passes of", &account.bits().to_le_bytes()]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Moment = Moment::from_unix_seconds(1_800_000_000);
+    const LASTS: Duration = Duration::from_secs(600);
+
+    #[test]
+    fn a_pass_comes_back_as_it_was_given_until_it_ends_and_says_nothing_to_its_holder() {
+        let (keys, names) = (Keyring::random().unwrap(), Names::new([1; 16]));
+        let pass = Pass {
+            owner: names.owner("Ada@example.com"),
+            device: Device::from_bits(7),
+            given: NOW,
+            providers: vec![64_500, 4_200_000_000],
+            began: b"how it began".to_vec(),
+        };
+        let field = leave(&keys, &pass, (LASTS, 2 * LASTS), true).unwrap();
+        let field = field.to_str().unwrap();
+        assert!(field.starts_with("__Host-weir-pass="), "{field}");
+        assert!(field.ends_with("; Path=/; Max-Age=1200; Secure; HttpOnly; SameSite=Lax"), "{field}");
+        let value = field.split(['=', ';']).nth(1).unwrap();
+        assert!(value.len() < 200, "{value}");
+        assert_eq!(says_until(value), Some(NOW.plus(LASTS)));
+        let opened = open(&keys, &names, value, NOW).unwrap();
+        assert_eq!(opened.pass, pass);
+        assert_eq!(open(&keys, &names, value, NOW.plus(LASTS)), None);
+        assert_eq!(open(&Keyring::random().unwrap(), &names, value, NOW), None);
+        let again = leave(&keys, &pass, (LASTS, 2 * LASTS), true).unwrap();
+        let again = again.to_str().unwrap().split(['=', ';']).nth(1).unwrap();
+        assert_ne!(open(&keys, &names, again, NOW).unwrap().key, opened.key, "each is ended by itself");
+        for nonsense in ["", ".", "a.b.c", "00000000.9999999999.AAAA"] {
+            assert_eq!(open(&keys, &names, nonsense, NOW), None);
+            assert_eq!(says_until(nonsense).filter(|_| nonsense.len() < 20), None);
+        }
+    }
+}
