@@ -360,6 +360,83 @@ fn accounts(data: &Path) -> PathBuf {
     panic!("no checkpoint of accounts in {}", data.display());
 }
 
+#[tokio::test]
+async fn what_works_now_is_told_to_who_has_one_as_they_would_find_it() {
+    let mut branch = Branch::open();
+    let ada = looked(&branch, "ada").await;
+    let state = |answer: &Answer| {
+        let document = answer.json();
+        let all = document["journeys"].as_array().unwrap().clone();
+        let balance =
+            all.iter().find(|journey| journey["id"] == "balance" || journey["name"] == "balance").unwrap().clone();
+        (document["about"].as_str().unwrap().to_owned(), balance["state"].as_str().unwrap().to_owned())
+    };
+    const FEED: &str = "/.well-known/weir/journeys";
+    assert_eq!(state(&ada.clone().get(FEED).await).1, "open");
+    branch.outage();
+    ada.clone().get("/balance").await;
+    ada.clone().post("/login", "email=ada&password=right").await;
+    let told = ada.clone().get(FEED).await;
+    assert_eq!(state(&told), ("everybody".to_owned(), "read_only".to_owned()), "{}", told.text());
+    assert_ne!(state(&with(&ada, DEVICE, "").get(FEED).await).1, "read_only");
+    assert_ne!(state(&branch.rig.client(Protocol::H1).get(FEED).await).1, "read_only");
+}
+
+#[test]
+fn however_passes_devices_sessions_and_headers_are_mixed_nobody_sees_what_is_anothers() {
+    const PEOPLE: [&str; 4] = ["ada", "Ada", "bob", "eve"];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut branch = Branch::open();
+    let all: Vec<(Client, String)> = PEOPLE
+        .iter()
+        .map(|name| {
+            runtime.block_on(async {
+                let mut client = branch.customer(name).await;
+                assert_eq!(client.get("/balance").await.json()["of"], *name);
+                let sid = cookie(&client, "sid").to_owned();
+                (client, sid)
+            })
+        })
+        .collect();
+    branch.outage();
+    let client = branch.rig.client(Protocol::H1);
+    let shown = std::cell::Cell::new(0_usize);
+    // Of each: whose pass, device and session stand in the cookies, and whose pass and device in headers; none beyond the last.
+    let mixes = proptest::array::uniform5(0..=PEOPLE.len());
+    let config = proptest::test_runner::Config { cases: 600, failure_persistence: None, ..Default::default() };
+    let outcome = proptest::test_runner::TestRunner::new(config).run(&(mixes, 0..4_usize), |(mix, odd)| {
+        let [pass, device, session, head_pass, head_device] = mix;
+        let of = |who: usize, name: &str| all.get(who).map(|(client, _)| cookie(client, name).to_owned());
+        let mut pairs: Vec<String> = Vec::new();
+        pairs.extend(of(pass, PASS).map(|value| format!("{PASS}={value}")));
+        pairs.extend(of(device, DEVICE).map(|value| format!("{DEVICE}={value}")));
+        pairs.extend(all.get(session).map(|(_, sid)| format!("sid={sid}")));
+        if odd == 1 {
+            pairs.reverse();
+        }
+        let cookies = pairs.join(if odd == 2 { ";" } else { "; " });
+        let (in_pass, in_device) = (of(head_pass, PASS), of(head_device, DEVICE));
+        let mut headers = vec![("cookie", cookies.as_str())];
+        headers.extend(in_pass.as_deref().map(|value| ("weir-pass", value)));
+        headers.extend(in_device.as_deref().map(|value| ("weir-device", value)));
+        if odd == 3 {
+            headers.push(("weir-subject", "ada"));
+        }
+        let answer = runtime.block_on(async { client.clone().send("GET", "/balance", &headers, "").await });
+        if is_kept(&answer) {
+            shown.set(shown.get() + 1);
+            let whose = answer.json()["of"].as_str().unwrap().to_owned();
+            let is = |who: usize| PEOPLE.get(who) == Some(&whose.as_str());
+            let by_session = is(session);
+            let by_pass = (is(pass) || is(head_pass)) && (is(device) || is(head_device));
+            assert!(by_session || (by_pass && session == PEOPLE.len()), "{mix:?} showed {whose}");
+        }
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failed| panic!("{failed}"));
+    assert!(shown.get() > 50, "{}", shown.get());
+}
+
 fn by_token() -> Vec<(&'static str, String)> {
     let (_, ground) = GROUND.iter().find(|(name, _)| *name == "identity.toml").unwrap();
     let jwt = r#"{ jwt = { jwks = "file:keys.json", issuer = "https://id.example", audience = "shop", account_claim = "email" } }"#;

@@ -5,6 +5,7 @@
 
 pub mod back;
 pub mod body;
+mod carried;
 mod class;
 mod client;
 pub mod cookie;
@@ -34,7 +35,7 @@ use crate::confidence::{Reading, Why};
 use crate::identity::dpop::Asked;
 use crate::identity::session::Brought;
 use crate::identity::token::{Bearer, Claims};
-use crate::identity::{fields, pass, session};
+use crate::identity::{fields, session};
 use crate::judge::decision::{Question, Verdict};
 use crate::judge::history::DeviceRecord;
 use crate::judge::seen::{Client as Software, Whereabouts};
@@ -326,22 +327,6 @@ impl<'a> Context<'a> {
             }
         }
         Ok(None)
-    }
-
-    /// The continuity pass that a request brings, where it matters.
-    fn carried(&self, head: &request::Parts) -> Option<Box<str>> {
-        let matters = |id| {
-            let journey = self.prepared.rules().journey(id);
-            let shows = journey.snapshot.as_ref().is_some_and(|law| law.pass);
-            shows || journey.succeeds_on.is_some() || journey.changes_account || journey.resets_password
-        };
-        let matters = self.prepared.gives_passes() && (self.marks.ends_session || self.journey.is_some_and(matters));
-        if matters { pass::carried(&head.headers, self.client.https).map(Box::from) } else { None }
-    }
-
-    /// Whether a request without a token that is believed may be shown something by its pass.
-    fn may_show_by_pass(&self) -> bool {
-        self.pass.is_some() && self.safe && self.stage == Stage::Session
     }
 
     /// What others have reported may have made a proof worth no more than a password.

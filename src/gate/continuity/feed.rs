@@ -66,12 +66,15 @@ fn journeys(
         return Ok(Own::Ready(Box::new(preflight())));
     }
     only_looks(&head.method)?;
-    if context.vouched {
+    if !context.vouched && context.prepared.gives_passes() {
+        context.bring_pass(head);
+    }
+    if context.vouched || context.pass.is_some() {
         // What its client shows is looked at as on a journey, so that the answer is what a journey would say.
         context.look(gate, peer, head, record);
     }
     let who = Who::of(context, gate, head.headers.get(ACCEPT_LANGUAGE));
-    if who.is_customer() {
+    if !who.is_everybody() {
         in_turn(gate, context)?;
     }
     if head.method == Method::GET && wants_events(&head.headers) {
@@ -139,7 +142,9 @@ fn preflight() -> Response<Body> {
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD"));
     headers.insert(
         ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static("Authorization, DPoP, Weir-Device, Accept-Language, If-None-Match, Last-Event-ID"),
+        HeaderValue::from_static(
+            "Authorization, DPoP, Weir-Device, Weir-Pass, Accept-Language, If-None-Match, Last-Event-ID",
+        ),
     );
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -16,12 +16,14 @@ use crate::gate::body::Body;
 use crate::gate::context::Context;
 use crate::gate::context::body::Taken;
 use crate::gate::own::Own;
+use crate::gate::prepared::Prepared;
 use crate::gate::record::Record;
 use crate::gate::{Gate, limits, page};
 use crate::identity::pass::{self, Opened, Pass};
 use crate::judge::decision::{Outcome, Verdict};
 use crate::judge::judge;
 use crate::judge::seen::Listed;
+use crate::judge::signals::Readings;
 use crate::judge::signals::authentication::Proof;
 use crate::judge::stage::Stage;
 use crate::memory::SessionFacts;
@@ -51,45 +53,65 @@ pub struct Holder {
     pub outlives_revocation: bool,
 }
 
+/// A pass that holds, on its own device, with whoever brings it.
+#[derive(Debug, Clone)]
+pub struct Held {
+    opened: Opened,
+    asking: Asking,
+}
+
+impl Held {
+    /// The pass that a request brings; nothing where there is the least doubt about it. `contained_since`: time from then on does not
+    /// count towards its end.
+    pub fn of(gate: &Gate, context: &Context<'_>, contained_since: Option<Moment>) -> Option<Self> {
+        let rules = context.prepared.rules();
+        let customer = context.class == Class::Customer && context.stage == Stage::Session;
+        let unclear = context.entangled || context.is_held();
+        let ended = context.over && !rules.continuity_pass.outlives_revocation;
+        if !customer || unclear || ended || !context.prepared.gives_passes() {
+            return None;
+        }
+        let counted = contained_since.map_or(context.now, |since| since.min(context.now));
+        let opened = open(gate, context, counted)?;
+        let pass = &opened.pass;
+        let account = pass.owner.account();
+        let another = context.vouched && context.account.known() != Some(account);
+        let elsewhere = context.device.known() != Some(pass.device);
+        if another || elsewhere || is_void(gate, context.prepared, &opened, context.now) {
+            return None;
+        }
+        let facts: SessionFacts = postcard::from_bytes(&pass.began).ok()?;
+        if facts.account() != Some(account) || facts.is_held() {
+            return None;
+        }
+        let proof = facts.proof(rules).map(|proof| lowered(gate, context, account, proof));
+        let asking = Asking {
+            account: Reading::Known(account),
+            facts: Some(facts),
+            proof: proof.map_or(context.proof, Reading::Known),
+            ..context.asking(gate)
+        };
+        (!is_copied(gate, context, &asking, (pass, &facts))).then_some(Self { opened, asking })
+    }
+
+    /// Whether nothing has happened to it since.
+    pub fn stands(&self, gate: &Gate, prepared: &Prepared, now: Moment) -> bool {
+        !is_void(gate, prepared, &self.opened, now)
+    }
+
+    /// What the histories say of whoever has it.
+    pub fn readings(&self, gate: &Gate, now: Moment) -> Readings {
+        gate.shared.memory.readings(&self.asking, now)
+    }
+}
+
 /// What a request may see by the pass that it brings; nothing for most.
 pub fn sight(gate: &Gate, context: &Context<'_>, look: Look) -> Option<Box<Sight>> {
     let rules = context.prepared.rules();
     let law = rules.journey(look.journey);
-    law.snapshot.as_ref().filter(|snapshot| snapshot.pass && context.prepared.gives_passes())?;
-    if context.class != Class::Customer || context.stage != Stage::Session || context.entangled || context.is_held() {
-        return None;
-    }
-    let outlives_revocation = rules.continuity_pass.outlives_revocation;
-    if context.over && !outlives_revocation {
-        return None;
-    }
-    // Time in which it is contained does not count: many come back only when they hear of it.
-    let since = gate.shared.snapshots.paused_since(&law.name);
-    let counted = since.map_or(context.now, |since| since.min(context.now));
-    let opened = open(gate, context, counted).filter(|opened| !is_void(gate, context, opened))?;
-    let pass = opened.pass;
-    let account = pass.owner.account();
-    let another = context.vouched && context.account.known() != Some(account);
-    let elsewhere = context.device.known() != Some(pass.device);
-    let too_old = context.now.since(pass.given) >= rules.continuity_pass.oldest();
-    if another || elsewhere || too_old || pass.given > context.now.plus(AHEAD) {
-        return None;
-    }
-    let facts: SessionFacts = postcard::from_bytes(&pass.began).ok()?;
-    if facts.account() != Some(account) || facts.is_held() {
-        return None;
-    }
-    let proof = facts.proof(rules).map(|proof| lowered(gate, context, account, proof));
-    let asking = Asking {
-        account: Reading::Known(account),
-        facts: Some(facts),
-        proof: proof.map_or(context.proof, Reading::Known),
-        ..context.asking(gate)
-    };
-    if is_copied(gate, context, &asking, (&pass, &facts)) {
-        return None;
-    }
-    let readings = gate.shared.memory.readings(&asking, context.now);
+    law.snapshot.as_ref().filter(|snapshot| snapshot.pass)?;
+    let held = Held::of(gate, context, gate.shared.snapshots.paused_since(&law.name))?;
+    let readings = held.readings(gate, context.now);
     // As if nothing were left but looking: that is all that a pass is for.
     let verdict = judge(&context.question(gate, &readings, true));
     let confidence = verdict.scored.confidence();
@@ -101,9 +123,9 @@ pub fn sight(gate: &Gate, context: &Context<'_>, look: Look) -> Option<Box<Sight
         false => is_contained(context, &readings, confidence).then_some("contained"),
     };
     Some(Box::new(Sight {
-        key: PageKey::new(pass.owner, &look.host, &look.target),
+        key: PageKey::new(held.opened.pass.owner, &look.host, &look.target),
         look,
-        by: By::Pass(Box::new(Holder { verdict, outlives_revocation })),
+        by: By::Pass(Box::new(Holder { verdict, outlives_revocation: rules.continuity_pass.outlives_revocation })),
         contained,
         keeps: false,
         began: gate.shared.snapshots.begin(),
@@ -277,7 +299,9 @@ fn give(
 
 /// The providers that a device was at lately: where it is now, and what the pass says that it brings, if that is its owner's own.
 fn providers(gate: &Gate, context: &Context<'_>, owner: Owner, device: Device) -> Vec<u32> {
-    let had = open(gate, context, context.now).filter(|had| !is_void(gate, context, had)).map(|had| had.pass);
+    let had = open(gate, context, context.now)
+        .filter(|had| !is_void(gate, context.prepared, had, context.now))
+        .map(|had| had.pass);
     let had = had.filter(|had| (had.owner, had.device) == (owner, device)).map_or(Vec::new(), |had| had.providers);
     let here = context.whereabouts.and_then(|at| at.provider.known());
     let mut all: Vec<u32> = here.into_iter().chain(had.into_iter().filter(|had| Some(*had) != here)).collect();
@@ -286,8 +310,12 @@ fn providers(gate: &Gate, context: &Context<'_>, owner: Owner, device: Device) -
 }
 
 /// Whether something has happened since a pass was given, or nobody remembers what may have.
-fn is_void(gate: &Gate, context: &Context<'_>, Opened { pass, key }: &Opened) -> bool {
+fn is_void(gate: &Gate, prepared: &Prepared, Opened { pass, key }: &Opened, now: Moment) -> bool {
     let memory = &gate.shared.memory;
+    let law = prepared.rules().continuity_pass;
+    if now.since(pass.given) >= law.oldest() || pass.given > now.plus(AHEAD) {
+        return true;
+    }
     let account = pass.owner.account();
     let all = pass::all_ended_by(&gate.shared.names, account);
     let voided = [*key, all].into_iter().filter_map(|key| memory.pass_voided(key)).max();
@@ -295,10 +323,10 @@ fn is_void(gate: &Gate, context: &Context<'_>, Opened { pass, key }: &Opened) ->
         return true;
     }
     // A sign-in at the application is remembered. Where others sign customers in, only what they report is.
-    let remembered = context.prepared.tokens().is_none();
+    let remembered = prepared.tokens().is_none();
     let Some(history) = memory.accounts.read(account.bits()) else { return remembered };
     let reports = &history.reports;
-    let reported = match context.prepared.rules().continuity_pass.outlives_revocation {
+    let reported = match law.outlives_revocation {
         true => reports.voids_though_revoked(pass.given),
         false => reports.voids(pass.given),
     };

@@ -8,12 +8,15 @@ use http::{Response, StatusCode};
 
 use super::serve::Asked;
 use super::works;
+use crate::clock::Moment;
 use crate::gate::Gate;
 use crate::gate::context::Context;
+use crate::gate::prepared::Prepared;
 use crate::judge::outlook::{self, Everybody, Standing};
 use crate::judge::stage::Stage;
+use crate::rules::client::{Channel, Class};
 use crate::rules::routes::Found;
-use crate::rules::ruleset::JourneyId;
+use crate::rules::ruleset::{JourneyId, Site};
 use crate::rules::target;
 use crate::upstream::Failure;
 
@@ -60,20 +63,30 @@ fn leads_there<B>(context: &Context<'_>, response: &Response<B>) -> bool {
 
 /// Whether nobody can sign in: no way of it is open, or whoever gives out tokens cannot be reached.
 pub fn is_away(gate: &Gate, context: &Context<'_>) -> bool {
-    let rules = context.prepared.rules();
-    if context.prepared.tokens().is_some_and(|tokens| tokens.is_issuer_away(context.now)) {
+    is_away_at(gate, context.prepared, context.site, (context.class, context.channel), context.now)
+}
+
+/// The same on this site, for clients of this class that come this way.
+pub fn is_away_at(gate: &Gate, prepared: &Prepared, site: &Site, who: (Class, Channel), now: Moment) -> bool {
+    let rules = prepared.rules();
+    if prepared.tokens().is_some_and(|tokens| tokens.is_issuer_away(now)) {
         return true;
     }
     let mut ways = rules.journey_ids().filter(|id| rules.journey(*id).succeeds_on.is_some()).peekable();
-    ways.peek().is_some() && ways.all(|way| is_shut(gate, context, way))
+    ways.peek().is_some() && ways.all(|way| is_shut(gate, prepared, (site, way), who, now))
 }
 
-fn is_shut(gate: &Gate, context: &Context<'_>, journey: JourneyId) -> bool {
-    let (prepared, now) = (context.prepared, context.now);
+fn is_shut(
+    gate: &Gate,
+    prepared: &Prepared,
+    (site, journey): (&Site, JourneyId),
+    (class, channel): (Class, Channel),
+    now: Moment,
+) -> bool {
     let rules = prepared.rules();
-    let upstream_away = works::is_away(gate, prepared, (context.site, journey), context.channel, now);
+    let upstream_away = works::is_away(gate, prepared, (site, journey), channel, now);
     let fails = |path: &str| {
-        let circuit = prepared.circuit(context.site.upstream_of(path));
+        let circuit = prepared.circuit(site.upstream_of(path));
         circuit.is_failing(now) || circuit.answers_no_sign_in(now)
     };
     if upstream_away || rules.routes.of(journey).any(|(_, path)| fails(path)) {
@@ -85,8 +98,8 @@ fn is_shut(gate: &Gate, context: &Context<'_>, journey: JourneyId) -> bool {
         journey,
         safe_method: false,
         upstream_away,
-        class: context.class,
-        channel: context.channel,
+        class,
+        channel,
         now,
     });
     match outlook.standing {

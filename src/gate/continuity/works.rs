@@ -15,6 +15,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use serde_json::{Map, Value, json};
 
+use super::pass::Held;
+use super::sign_in;
 use crate::clock::Moment;
 use crate::confidence::{Reading, Why};
 use crate::gate::Gate;
@@ -67,6 +69,8 @@ pub struct Who {
     languages: Option<HeaderValue>,
     /// A verified account, as a request of it shows itself.
     customer: Option<Customer>,
+    /// What the device was left by an earlier sign-in, where nobody is signed in.
+    pass: Option<Box<Held>>,
 }
 
 #[derive(Debug, Clone)]
@@ -91,13 +95,23 @@ impl Who {
             level,
             token: context.token.is_some(),
         });
+        let pass = match (&customer, &context.pass) {
+            (None, Some(_)) => Held::of(gate, context, None).map(Box::new),
+            _ => None,
+        };
         Self {
             host: (&*context.authority.host).into(),
             class: context.class,
             channel: context.channel,
             languages: languages.cloned(),
             customer,
+            pass,
         }
+    }
+
+    /// Whether what is told holds for everybody alike.
+    pub const fn is_everybody(&self) -> bool {
+        self.customer.is_none() && self.pass.is_none()
     }
 
     /// Whether a verified account is told of itself.
@@ -186,7 +200,7 @@ pub fn told(gate: &Gate, prepared: &Prepared, who: &Who, now: Moment) -> Rc<Told
     let Some((at, site)) = rules.sites.iter().enumerate().find(|(_, site)| is_site(rules, &who.host, site)) else {
         return Rc::new(write(rules, who, &[], spoken, now, gate));
     };
-    if who.is_customer() {
+    if !who.is_everybody() {
         return Rc::new(write(rules, who, &of(gate, prepared, site, who, listed, now), spoken, now, gate));
     }
     let wanted = For { site: at, spoken, class: who.class, channel: who.channel };
@@ -327,6 +341,24 @@ fn one(
     let journey = rules.journey(id);
     let away = is_away(gate, prepared, (site, id), who.channel, now);
     let (class, channel) = (who.class, who.channel);
+    let by_pass = who.pass.as_ref().filter(|held| {
+        journey.snapshot.as_ref().is_some_and(|law| law.pass)
+            && (away || sign_in::is_away_at(gate, prepared, site, (class, channel), now))
+            && held.stands(gate, prepared, now)
+    });
+    if let Some(held) = by_pass {
+        // What was left on the device shows what was seen there, and is judged as when it does.
+        return outlook::of_customer(&Question {
+            effects,
+            journey: Some(id),
+            listed: true,
+            upstream_away: true,
+            frozen: gate.shared.memory.guards.frozen(),
+            class,
+            channel,
+            ..Question::calm(rules, &held.readings(gate, now), now)
+        });
+    }
     // Whoever signs in, or names an account, is judged by what they type then; who asks now says nothing of it.
     let names_account = journey.succeeds_on.is_some() || journey.account.is_some();
     let outlook = match readings.filter(|_| !names_account) {

@@ -1,0 +1,30 @@
+//! The continuity pass that a request brings: taken up only where it may be shown something by, renewed or voided, and not read yet.
+
+use http::request;
+
+use super::Context;
+use crate::identity::pass;
+use crate::judge::stage::Stage;
+
+impl Context<'_> {
+    /// The continuity pass that a request brings, where it matters.
+    pub(super) fn carried(&self, head: &request::Parts) -> Option<Box<str>> {
+        let matters = |id| {
+            let journey = self.prepared.rules().journey(id);
+            let shows = journey.snapshot.as_ref().is_some_and(|law| law.pass);
+            shows || journey.succeeds_on.is_some() || journey.changes_account || journey.resets_password
+        };
+        let matters = self.prepared.gives_passes() && (self.marks.ends_session || self.journey.is_some_and(matters));
+        if matters { pass::carried(&head.headers, self.client.https).map(Box::from) } else { None }
+    }
+
+    /// Takes up the pass that a request brings to what is told of no journey alone.
+    pub(in crate::gate) fn bring_pass(&mut self, head: &request::Parts) {
+        self.pass = pass::carried(&head.headers, self.client.https).map(Box::from);
+    }
+
+    /// Whether a request without a token that is believed may be shown something by its pass.
+    pub(super) fn may_show_by_pass(&self) -> bool {
+        self.pass.is_some() && self.safe && self.stage == Stage::Session
+    }
+}
