@@ -13,7 +13,7 @@ use super::own::Own;
 use super::prepared::Prepared;
 use super::ratelimit::{self, Policy};
 use super::record::Record;
-use super::{Gate, cors, handoff, read_only, step_up};
+use super::{Gate, cors, handoff, narrowed, read_only, step_up};
 use crate::judge::decision::{Clearance, Hold, Speaker};
 use crate::rules::ruleset::Site;
 
@@ -47,7 +47,7 @@ pub fn hold(
         }
         Hold::ReadOnly => read_only::notice(context),
         Hold::Handoff { to } => handoff::notice(gate, context, to, record),
-        Hold::Narrowed => Notice::automation_narrowed(),
+        Hold::Narrowed => narrowed::notice(context, reader),
         Hold::Deny { to } => {
             let mut notice = Notice::denied();
             notice.exits.push(Exit::Contact(Contact::at(context.prepared.rules().help(to), false, context.now)));

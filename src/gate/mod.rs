@@ -14,6 +14,7 @@ pub mod handoff;
 pub mod learn;
 pub mod limits;
 pub mod line;
+pub mod narrowed;
 pub mod notice;
 pub mod outcome;
 pub mod own;

@@ -233,6 +233,28 @@ impl Effects {
         self.entries.iter().filter(holds).filter_map(|entry| rules.playbooks.get(entry.playbook)).map(|law| &*law.name)
     }
 
+    /// What automation that comes through this channel may still do, and until when; `None` where nothing keeps it from this journey.
+    /// Where every playbook that does was armed for some journeys only, it is whatever else the feed shows.
+    pub fn automation_may(
+        &self,
+        rules: &RuleSet,
+        journey: Option<JourneyId>,
+        channel: Channel,
+        now: Moment,
+    ) -> Option<(Vec<JourneyId>, Moment)> {
+        let bars = |journey| {
+            let holding = self.on(journey).filter(|(entry, _)| entry.holds(channel, now, false));
+            holding.filter(|(_, added)| added.automation_barred).map(|(entry, _)| entry)
+        };
+        let until = bars(journey).map(|entry| entry.ends).max()?;
+        let named = bars(journey).filter(|entry| !entry.scoped);
+        let mut named = named.filter_map(|entry| rules.playbooks.get(entry.playbook)?.automation_only.as_deref());
+        let listed = || rules.journeys_feed.listed.as_slice();
+        let mut may: Vec<JourneyId> = named.next().unwrap_or_else(listed).to_vec();
+        may.retain(|id| bars(Some(*id)).next().is_none());
+        Some((may, until))
+    }
+
     /// The next moment at which something that is armed ends.
     pub fn next_end(&self, now: Moment) -> Option<Moment> {
         self.entries.iter().map(|entry| entry.ends).filter(|ends| *ends > now).min()

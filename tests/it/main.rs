@@ -41,6 +41,7 @@ mod lists;
 mod lockout;
 mod memory;
 mod metrics;
+mod narrowed;
 mod notices;
 mod operator;
 mod outage;

@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, Version};
 use http_body_util::BodyExt as _;
 use weir::clock::Moment;
 use weir::gate::fault::Fault;
-use weir::gate::notice::{Contact, Exit, Notice, Reader, Voice};
+use weir::gate::notice::{Contact, Exit, May, Notice, Reader, Voice};
 use weir::listen::host::HostFault;
 use weir::rules::notices::{BUILT_IN, Language, Notices, Templates};
 use weir::rules::ruleset::Otherwise;
@@ -30,6 +30,7 @@ fn situations() -> Vec<(&'static str, Notice)> {
         ("throttle", Notice::throttle(30)),
         ("handoff", Notice::handoff(Some("123 456 789".into()), Some(until))),
         ("denied", Notice::denied()),
+        ("automation_narrowed", narrowed()),
         ("refused", Notice::refused(StatusCode::FORBIDDEN)),
         ("broken", Notice::broken()),
         ("host", Notice::fault(&Fault::Host(HostFault::Several))),
@@ -47,6 +48,15 @@ fn situations() -> Vec<(&'static str, Notice)> {
         ("upstream_away", Notice::fault(&Fault::Upstream(Failure::ConnectTimeout))),
         ("upstream_silent", Notice::fault(&Fault::Upstream(Failure::AnswerTimeout))),
     ]
+}
+
+fn narrowed() -> Notice {
+    let routes = ["GET /order-status", "GET /api/v1/orders"].map(str::to_owned).to_vec();
+    Notice {
+        until: Some(Moment::from_unix_seconds(NOON.unix_seconds() + 7_200)),
+        only: vec![May { journey: "order_status".into(), routes }],
+        ..Notice::automation_narrowed()
+    }
 }
 
 /// The help of a shop, at noon or after hours.
@@ -174,6 +184,7 @@ async fn a_notice_never_tells_how_it_was_decided() {
                 exits: notice.exits.clone(),
                 reference: None,
                 playbook: None,
+                only: notice.only.clone(),
                 ..notice
             };
             let (_, body) = said(notice, reader, &speaking(tag)).await;

@@ -48,6 +48,15 @@ pub struct Contact {
     pub otherwise: Option<Otherwise>,
 }
 
+/// A journey that automation may still use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct May {
+    /// Its name.
+    pub journey: Box<str>,
+    /// Its routes, each a method and a path as the rules write it: `GET /api/v1/orders/{id}`.
+    pub routes: Vec<String>,
+}
+
 impl Contact {
     /// What this help offers at this moment. `full` when its capacity is taken.
     pub fn at(help: &Help, full: bool, now: Moment) -> Self {

@@ -5,13 +5,15 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderVal
 use http::{Response, StatusCode};
 
 use super::voice::Said;
-use super::{Notice, Voice};
+use super::{Notice, Voice, rfc3339};
 use crate::gate::body::Body;
 use crate::rules::notices::Kind;
 
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+const ONLY: HeaderName = HeaderName::from_static("weir-only");
+const UNTIL: HeaderName = HeaderName::from_static("weir-until");
 const REFERENCE: HeaderName = HeaderName::from_static("weir-reference");
 
 /// gRPC's status code for a kind of notice.
@@ -46,6 +48,13 @@ pub(super) fn answer(notice: Notice, said: &Said, voice: &Voice<'_>) -> Response
     headers.insert(STATUS, HeaderValue::from(code(notice.kind)));
     text(headers, MESSAGE, &format!("{} {}", said.headline, said.detail));
     text(headers, REFERENCE, &said.reference);
+    if notice.kind == Kind::AutomationNarrowed {
+        let routes: Vec<&str> = notice.only.iter().flat_map(|may| &may.routes).map(String::as_str).collect();
+        text(headers, ONLY, &routes.join(", "));
+        if let Some(until) = notice.until {
+            text(headers, UNTIL, &rfc3339(until));
+        }
+    }
     let pushback = match (notice.retryable, notice.retry_after) {
         (true, Some(seconds)) => HeaderValue::from(u64::from(seconds.max(1)) * 1000),
         // What is not positive tells a client not to try again.

@@ -14,7 +14,7 @@ mod voice;
 
 use std::sync::Arc;
 
-pub use exits::{Contact, Exit};
+pub use exits::{Contact, Exit, May};
 pub(in crate::gate) use problem::exit_member;
 pub use reader::{Audience, Reader};
 pub use voice::Voice;
@@ -53,6 +53,8 @@ pub struct Notice {
     pub retry_after: Option<u32>,
     /// More header fields.
     pub fields: SmallVec<[(HeaderName, HeaderValue); 2]>,
+    /// What automation may still use, where it is kept from the rest.
+    pub only: Vec<May>,
     /// The words of the playbook that holds the request back, and until when it holds.
     pub playbook: Option<(Arc<PlaybookWords>, Moment)>,
 }

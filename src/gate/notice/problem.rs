@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::voice::Said;
-use super::{Exit, Notice, rfc3339};
+use super::{Exit, May, Notice, rfc3339};
 use crate::rules::notices::Kind;
 use crate::rules::ruleset::Otherwise;
 
@@ -23,6 +23,10 @@ pub(super) fn render(notice: &Notice, said: &Said, request_id: &str) -> String {
     if notice.kind == Kind::Handoff {
         document
             .insert("handoff".into(), json!({ "reference": notice.reference, "expires": notice.until.map(rfc3339) }));
+    }
+    if notice.kind == Kind::AutomationNarrowed {
+        let member = |may: &May| json!({ "name": may.journey, "routes": may.routes });
+        document.insert("only".into(), notice.only.iter().map(member).collect());
     }
     document.insert("exits".into(), notice.exits.iter().map(exit_member).collect());
     Value::Object(document).to_string()

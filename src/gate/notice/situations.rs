@@ -28,6 +28,7 @@ impl Notice {
             retryable: false,
             retry_after: None,
             fields: SmallVec::new(),
+            only: Vec::new(),
             playbook: None,
         }
     }

@@ -100,6 +100,7 @@ impl Said {
             wait: None,
             read: None,
             contacts: Vec::new(),
+            only: notice.only.iter().flat_map(|may| &may.routes).map(String::as_str).collect(),
         };
         for exit in &notice.exits {
             match exit {

@@ -111,6 +111,7 @@ pub const fn phrase(phrase: Phrase) -> &'static str {
             "We never ask for your password or for a code that we sent you, neither by phone nor by e-mail."
         }
         Phrase::AsItWas => "This is how it looked on {time}. It may have changed since.",
+        Phrase::MayUse => "Automated clients may use these now",
         Phrase::EveryDay => "every day",
         Phrase::AllHours => "at all hours",
         Phrase::DayTo => "to",

@@ -127,6 +127,7 @@ pub const fn phrase(phrase: Phrase) -> &'static str {
             "Wir fragen Sie nie nach Ihrem Passwort oder nach einem Code, den wir Ihnen geschickt haben, weder am Telefon noch per E-Mail."
         }
         Phrase::AsItWas => "So sah es zu diesem Zeitpunkt aus: {time}. Inzwischen kann sich etwas geändert haben.",
+        Phrase::MayUse => "Das können Programme jetzt nutzen",
         Phrase::EveryDay => "täglich",
         Phrase::AllHours => "rund um die Uhr",
         Phrase::DayTo => "bis",

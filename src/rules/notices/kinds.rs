@@ -177,6 +177,8 @@ phrases! {
     NeverAsk "never_ask" [];
     /// Above a page that shows how things were.
     AsItWas "as_it_was" ["time"];
+    /// Above what automation may still use.
+    MayUse "may_use" [];
     /// All seven days.
     EveryDay "every_day" [];
     /// All hours of all days.

@@ -102,5 +102,6 @@ fn sample(language: &Language, kind: Kind, open: bool) -> View<'_> {
             calls_back: false,
             address: (!open).then_some("https://help.example/message"),
         }],
+        only: if kind == Kind::AutomationNarrowed { vec!["GET /api/v1/orders/{id}"] } else { Vec::new() },
     }
 }

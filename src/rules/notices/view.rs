@@ -35,6 +35,8 @@ pub struct View<'a> {
     pub read: Option<&'a str>,
     /// Where people are reached.
     pub contacts: Vec<ContactView<'a>>,
+    /// What automation may still use, each a method and a path.
+    pub only: Vec<&'a str>,
 }
 
 /// Where a person is reached.
@@ -95,6 +97,7 @@ impl View<'_> {
             wait,
             read,
             contacts => self.contacts.iter().map(|contact| contact.as_value(language)).collect::<Vec<_>>(),
+            only => self.only.iter().map(|route| Value::from(*route)).collect::<Vec<_>>(),
             phrases => Value::from(phrases),
         }
     }
