@@ -1,8 +1,6 @@
 //! The browser script in a real browser and the client for apps in real TypeScript, both against the real gateway.
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response};
@@ -11,10 +9,10 @@ use serde_json::{Value, json};
 
 use crate::arming::{arm, because, stand_down};
 use crate::feed::{Events, JOURNEYS, STORM};
-use crate::support::Rig;
 use crate::support::chromium::Chromium;
 use crate::support::client::Protocol;
 use crate::support::upstream::Upstream;
+use crate::support::{Rig, npm};
 
 const PAGE: &str = r#"<!doctype html>
 <html lang="en"><head><title>Shop</title><script src="/.well-known/weir/journeys.js" defer></script></head><body>
@@ -115,24 +113,6 @@ async fn where_events_have_no_room_the_page_asks_and_knows_all_the_same() {
     browser.until(DISABLED).await;
 }
 
-/// The compiler of TypeScript, fetched once by npm into the target directory.
-fn typescript() -> PathBuf {
-    static FETCHING: Mutex<()> = Mutex::new(());
-    let _one = FETCHING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("npm");
-    let compiler = home.join("node_modules/.bin/tsc");
-    if !compiler.is_file() {
-        std::fs::create_dir_all(&home).unwrap();
-        let fetched = Command::new("npm")
-            .args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"])
-            .arg(&home)
-            .arg("typescript@5.9")
-            .status();
-        assert!(fetched.expect("this test needs npm: tests/run installs it").success(), "npm cannot fetch typescript");
-    }
-    compiler
-}
-
 const APP: &str = r#"
 import { journeys, subscribe, canBegin, Unavailable, type Journeys } from "./weir.js";
 
@@ -161,7 +141,7 @@ try {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_in_typescript_asks_and_listens_with_the_client_as_it_is_printed() {
-    let compiler = typescript();
+    let compiler = npm::fetched("typescript@5.9", "node_modules/.bin/tsc");
     let dir = tempfile::tempdir().unwrap();
     let printed = Command::new(env!("CARGO_BIN_EXE_weir")).args(["client", "--typescript"]).output().unwrap();
     assert!(printed.status.success(), "{printed:?}");

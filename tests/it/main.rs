@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start their own threads and tasks, and join them")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests say what must hold by panicking")]
 
+mod accessible;
 mod actions;
 mod armed;
 mod arming;

@@ -15,7 +15,7 @@ use crate::support::{NOON, golden};
 const ID: &str = "0123456789abcdef0123456789abcdef";
 
 /// Every situation, by name.
-fn situations() -> Vec<(&'static str, Notice)> {
+pub fn situations() -> Vec<(&'static str, Notice)> {
     let exit = || Exit::StepUp {
         url: Some("/verify?rt=signed".into()),
         acr_values: "urn:weir:aal2".into(),
@@ -60,7 +60,7 @@ fn narrowed() -> Notice {
 }
 
 /// The help of a shop, at noon or after hours.
-fn help(open: bool) -> Exit {
+pub fn help(open: bool) -> Exit {
     Exit::Contact(Contact {
         phone: Some("+44 20 7946 0000".into()),
         relay: Some("18001 020 7946 0000".into()),
@@ -73,7 +73,7 @@ fn help(open: bool) -> Exit {
 }
 
 /// A law that speaks one built-in language.
-fn speaking(tag: &str) -> Notices {
+pub fn speaking(tag: &str) -> Notices {
     Notices::speaking(vec![Language::built_in(tag).unwrap()], Templates::default()).unwrap()
 }
 

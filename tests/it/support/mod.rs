@@ -8,6 +8,7 @@ pub mod client;
 pub mod exits;
 pub mod live;
 pub mod mmdb;
+pub mod npm;
 pub mod program;
 pub mod upstream;
 pub mod visitors;
