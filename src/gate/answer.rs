@@ -6,7 +6,7 @@ use http_body::Body as HttpBody;
 
 use super::body::Body;
 use super::context::Context;
-use super::fault::Blame;
+use super::fault::{Blame, Fault};
 use super::limits::seconds_until;
 use super::notice::{Answered, Audience, Contact, Exit, Notice, Reader};
 use super::own::Own;
@@ -14,6 +14,7 @@ use super::prepared::Prepared;
 use super::ratelimit::{self, Policy};
 use super::record::Record;
 use super::{Gate, cors, handoff, narrowed, read_only, step_up};
+use crate::identity::device;
 use crate::judge::decision::{Clearance, Hold, Speaker};
 use crate::rules::ruleset::Site;
 
@@ -69,6 +70,12 @@ pub fn own(
 ) -> Response<Body> {
     let origin = audience.origin.as_ref();
     let rules = prepared.rules();
+    if let Own::Fault(fault @ (Fault::Upstream(_) | Fault::Busy { .. })) = &own
+        && let Some(answer) = audience.preflight(site)
+    {
+        record.cause = Some(fault.to_string().into());
+        return finish(answer, site, origin, record);
+    }
     let ends_connection = matches!(&own, Own::Fault(fault) if fault.ends_connection());
     let person = || Contact::first(rules, record.moment).map(Exit::Contact);
     let notice = match own {
@@ -147,8 +154,11 @@ fn back(target: &str) -> Response<Body> {
 /// Finishes an answer that is passed on: its id, and a device cookie where a sign-in, or a browser that went to a page, came
 /// without one.
 pub fn passed(response: &mut Response<Body>, context: &Context<'_>, record: &Record) {
-    if let Some(cookie) = &context.new_device {
-        response.headers_mut().append(SET_COOKIE, cookie.clone());
+    if let Some(minted) = &context.new_device {
+        response.headers_mut().append(SET_COOKIE, minted.cookie.clone());
+        if context.keeps_no_cookies {
+            response.headers_mut().insert(device::HEADER, minted.token.clone());
+        }
     }
     stamp(response, record);
 }

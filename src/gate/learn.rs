@@ -100,8 +100,8 @@ pub fn from(
         && let Some(minted) = gate.shared.identity.devices.mint(context.client.https, context.now)
     {
         context.device = Reading::Known(minted.device);
-        context.new_device = Some(minted.cookie);
         record.device = Some(minted.device);
+        context.new_device = Some(minted);
     }
     match worked {
         true => sign_in_worked(gate, context, journey, &issued, response, reader, record),

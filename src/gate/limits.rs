@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::Gate;
 use super::context::Context;
+use super::cors::is_preflight;
 use super::notice::Notice;
 use super::own::Own;
 use super::prepared::Prepared;
@@ -37,6 +38,9 @@ pub fn charge(gate: &Gate, context: &Context<'_>, head: &request::Parts, record:
     let prepared = context.prepared;
     let limits = &prepared.rules().limits;
     let mut charged = Charged::default();
+    if is_preflight(&head.method, &head.headers) {
+        return Ok(charged);
+    }
     let mut held: Option<(Moment, u16)> = None;
     for &at in limits.of(context.journey) {
         let (Some(limit), Some(limiter)) = (limits.all().get(usize::from(at)), prepared.limiter(at)) else { continue };

@@ -30,8 +30,8 @@ pub fn went_to(gate: &Gate, context: &mut Context<'_>, response: &Response<Body>
         && let Some(minted) = gate.shared.identity.devices.mint(context.client.https, context.now)
     {
         context.device = Reading::Known(minted.device);
-        context.new_device = Some(minted.cookie);
         record.device = Some(minted.device);
+        context.new_device = Some(minted);
     }
     if let Reading::Known(device) = context.device {
         gate.shared.memory.pages.fetched(device, context.now);

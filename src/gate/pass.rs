@@ -14,7 +14,7 @@ use super::own::Own;
 use super::record::Record;
 use super::said::Said;
 use super::streams::Opening;
-use super::{Gate, answer, context, continuity, events, learn, limits, outcome, step_up, tunnel};
+use super::{Gate, answer, context, continuity, cors, events, learn, limits, outcome, step_up, tunnel};
 use crate::judge::decision::{Outcome, Question};
 use crate::judge::judge;
 use crate::listen::{Inflow, Peer};
@@ -45,6 +45,13 @@ pub async fn pass(gate: &Gate, peer: &Peer, request: Request<Inflow>) -> Respons
     let site = Some(context.site);
     match walk(gate, peer, &mut context, (head, inflow, asked), audience.reader, &mut record).await {
         Ok(mut response) => {
+            // An app learns nothing from a preflight that failed, and never sends the request that would say more.
+            if response.status().is_server_error()
+                && let Some(answer) = audience.preflight(site)
+            {
+                response = answer;
+                cors::allow(response.headers_mut(), audience.origin.as_ref(), context.site.cors.as_ref());
+            }
             answer::passed(&mut response, &context, &record);
             record.status = Some(response.status());
             response

@@ -140,6 +140,13 @@ impl Devices {
     }
 }
 
+/// Whether this is a client that keeps no cookies: an app, never a browser, whose scripts must not be able to read what is theirs. Browsers
+/// say how they fetch (Fetch metadata), and nothing on a page can keep them from it.
+pub fn keeps_no_cookies(headers: &HeaderMap) -> bool {
+    let browser = headers.contains_key("sec-fetch-mode") || headers.contains_key("sec-fetch-site");
+    !browser && (headers.contains_key(HEADER) || !headers.contains_key(http::header::COOKIE))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -233,6 +233,13 @@ pub struct Cors {
     pub credentials: bool,
 }
 
+impl Cors {
+    /// Whether this origin may read.
+    pub fn names(&self, origin: &[u8]) -> bool {
+        self.origins.iter().any(|named| named.as_bytes() == origin)
+    }
+}
+
 /// Where requests are forwarded: equal servers, and how long each stage may take.
 #[derive(Debug)]
 pub struct Upstream {

@@ -45,6 +45,7 @@ mod metrics;
 mod narrowed;
 mod notices;
 mod operator;
+mod origins;
 mod outage;
 mod playbooks;
 mod profiles;

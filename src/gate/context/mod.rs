@@ -21,7 +21,7 @@ pub use leaked::Leaked;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::{HeaderValue, Uri, request};
+use http::{Uri, request};
 use smallvec::SmallVec;
 
 use super::Gate;
@@ -32,6 +32,7 @@ use super::prepared::Prepared;
 use super::record::Record;
 use crate::clock::Moment;
 use crate::confidence::{Reading, Why};
+use crate::identity::device::{self, Minted};
 use crate::identity::dpop::Asked;
 use crate::identity::session::Brought;
 use crate::identity::token::{Bearer, Claims};
@@ -129,8 +130,10 @@ pub struct Context<'a> {
     pub pass: Option<Box<str>>,
     /// Why its token is not believed, where a pass may show something all the same. It goes nowhere else.
     pub invalid: Option<Fault>,
-    /// The device cookie to set with the answer.
-    pub new_device: Option<HeaderValue>,
+    /// The device that its client is told with the answer.
+    pub new_device: Option<Minted>,
+    /// A client that signs in and keeps no cookies: it is told its device in a header of the answer, to send it back in one.
+    pub keeps_no_cookies: bool,
 }
 
 impl<'a> Context<'a> {
@@ -220,7 +223,8 @@ impl<'a> Context<'a> {
             token: None,
             pass: None,
             invalid: None,
-            new_device: renewed.map(|minted| minted.cookie),
+            new_device: renewed,
+            keeps_no_cookies: is_sign_in && device::keeps_no_cookies(&head.headers),
         };
         context.pass = context.carried(head);
         if journey.is_some() {

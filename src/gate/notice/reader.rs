@@ -2,15 +2,17 @@
 //! it goes on to the upstream; what no rule asks for is not looked at.
 
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderName, ORIGIN, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Version, request};
+use http::{HeaderMap, HeaderValue, Method, Response, Version, request};
 
 use super::Voice;
 use crate::clock::Moment;
+use crate::gate::body::Body;
 use crate::gate::context::Client;
+use crate::gate::cors::Preflight;
 use crate::listen::{Peer, Scheme};
 use crate::rules::facts::Facts;
 use crate::rules::profiles::Choice;
-use crate::rules::ruleset::{JourneyId, RuleSet};
+use crate::rules::ruleset::{JourneyId, RuleSet, Site};
 use crate::rules::target;
 
 /// How the client reads.
@@ -58,6 +60,8 @@ pub struct Audience {
     pub reader: Reader,
     /// From which origin.
     pub origin: Option<HeaderValue>,
+    /// What a preflight asks for.
+    preflight: Option<Preflight>,
     /// What it says of languages, where more than one is spoken.
     languages: Option<HeaderValue>,
     /// With which app.
@@ -71,9 +75,15 @@ impl Audience {
         Self {
             reader: Reader::of(&head.method, head.version, &head.headers),
             origin: head.headers.get(ORIGIN).cloned(),
+            preflight: Preflight::of(&head.method, &head.headers),
             languages: head.headers.get(ACCEPT_LANGUAGE).filter(|_| several).cloned(),
             app: if rules.profiles.is_empty() { Choice::default() } else { app(rules, peer, head) },
         }
+    }
+
+    /// The answer to a preflight that the upstream of this site cannot answer.
+    pub fn preflight(&self, site: Option<&Site>) -> Option<Response<Body>> {
+        self.preflight.as_ref()?.answer(self.origin.as_ref(), site?.cors.as_ref())
     }
 
     /// The voice that this reader is spoken to with.

@@ -12,7 +12,7 @@ use crate::rules::diagnostic::{Code, codes};
 use crate::rules::limits::Rate;
 
 table! {
-    /// How often something may be done. Beyond it a client is answered 429, told when to come back, and shown where a person is reached. What Weir answers itself is never counted.
+    /// How often something may be done. Beyond it a client is answered 429, told when to come back, and shown where a person is reached. What Weir answers itself is never counted, and no CORS preflight is.
     LimitFile("a limit") {
         /// The journeys that it is put on; without it, every request, listed or not.
         journeys: Many<Text> = optional;
