@@ -316,7 +316,7 @@ fn tell_of_lines(law: &Law, journey: &Journey, stage: Stage, change: floating::C
 const fn ladder_word(stage: Stage) -> &'static str {
     match stage {
         Stage::Attempt => "attempt",
-        Stage::Session => "session",
+        Stage::Claim | Stage::Session => "session",
     }
 }
 

@@ -153,10 +153,10 @@ fn back(target: &str) -> Response<Body> {
 
 /// Finishes an answer that is passed on: its id, and a device cookie where a sign-in, or a browser that went to a page, came
 /// without one.
-pub fn passed(response: &mut Response<Body>, context: &Context<'_>, record: &Record) {
+pub fn passed(response: &mut Response<Body>, context: &Context<'_>, reader: Reader, record: &Record) {
     if let Some(minted) = &context.new_device {
         response.headers_mut().append(SET_COOKIE, minted.cookie.clone());
-        if context.keeps_no_cookies {
+        if context.keeps_no_cookies && reader == Reader::Program {
             response.headers_mut().insert(device::HEADER, minted.token.clone());
         }
     }

@@ -34,7 +34,7 @@ pub fn notice(gate: &Gate, context: &Context<'_>, to: HelpId, record: &mut Recor
     let entry = Handoff {
         journey: names.key(&[journey.as_bytes()]),
         // An account that was only named is nobody's: it must push out no reference of a customer.
-        account: record.account.filter(|_| context.vouched),
+        account: record.account.filter(|_| context.is_owner()),
         help: help_key,
         made: now,
         expires: now.plus(HOLDS),

@@ -78,7 +78,7 @@ pub fn from(
         session_ended(gate, context, record);
         continuity::pass::take_away(gate, context, response.headers_mut());
     }
-    if context.stage == Stage::Session && context.whereabouts.is_some() {
+    if context.stage != Stage::Attempt && context.whereabouts.is_some() {
         went_on(gate, context);
         if !status.is_client_error() {
             password_reset(gate, context);
@@ -352,7 +352,7 @@ fn credentials_changed(gate: &Gate, context: &Context<'_>, response: &mut Respon
         journey.changes_account || journey.resets_password
     };
     if let (false, true, true, Some(account)) =
-        (context.safe, context.vouched, context.journey.is_some_and(changes), context.account.known())
+        (context.safe, context.is_owner(), context.journey.is_some_and(changes), context.account.known())
     {
         gate.shared.snapshots.void_account(account);
         if context.prepared.gives_passes() {

@@ -44,8 +44,10 @@ pub fn note(gate: &Gate, context: &Context<'_>, head: &Parts, readings: &Reading
     let Some(journey) = context.journey else { return };
     let sort = match context.stage {
         Stage::Attempt => Sort::Session,
-        Stage::Session if context.prepared.rules().journey(journey).resets_password && !context.safe => Sort::Reset,
-        Stage::Session => Sort::Step,
+        Stage::Claim | Stage::Session if context.prepared.rules().journey(journey).resets_password && !context.safe => {
+            Sort::Reset
+        }
+        Stage::Claim | Stage::Session => Sort::Step,
     };
     let whereabouts = context.whereabouts;
     let user_agent = head.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();

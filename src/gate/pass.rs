@@ -52,7 +52,7 @@ pub async fn pass(gate: &Gate, peer: &Peer, request: Request<Inflow>) -> Respons
                 response = answer;
                 cors::allow(response.headers_mut(), audience.origin.as_ref(), context.site.cors.as_ref());
             }
-            answer::passed(&mut response, &context, &record);
+            answer::passed(&mut response, &context, audience.reader, &record);
             record.status = Some(response.status());
             response
         }

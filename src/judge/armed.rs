@@ -88,7 +88,7 @@ pub(super) fn add(
         }
         let at_most = match question.stage {
             Stage::Attempt => &added.attempt_at_most,
-            Stage::Session => &added.at_most,
+            Stage::Claim | Stage::Session => &added.at_most,
         };
         for action in at_most.iter().chain(&added.contained) {
             demands.add(Origin::Playbook(entry.place), action);

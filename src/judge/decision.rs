@@ -290,7 +290,7 @@ fn weigh<'h>(question: &Question<'_>, trial: bool, heard: Option<&'h mut Heard>)
     }
     let proof = match question.stage {
         Stage::Attempt => None,
-        Stage::Session => readings.session.known(),
+        Stage::Claim | Stage::Session => readings.session.known(),
     };
     if let Some(heard) = &mut demands.heard {
         heard.proof = proof;
@@ -320,7 +320,7 @@ fn floated(question: &Question<'_>) -> Option<Floated> {
 fn staged(journey: &Journey, stage: Stage) -> Option<&Ladder> {
     match (stage, ladders(journey, false)) {
         (Stage::Attempt, (attempt, _)) => attempt,
-        (Stage::Session, (_, ladder)) => Some(ladder),
+        (Stage::Claim | Stage::Session, (_, ladder)) => Some(ladder),
     }
 }
 
@@ -350,7 +350,7 @@ fn ask(
     let journey = question.rules.journey(question.journey?);
     match question.stage {
         Stage::Attempt => attempt(question, journey, scored, others, trial, demands),
-        Stage::Session => session(question, journey, scored, others, trial, demands),
+        Stage::Claim | Stage::Session => session(question, journey, scored, others, trial, demands),
     }
 }
 
@@ -392,7 +392,7 @@ fn view_line(question: &Question<'_>) -> Option<Confidence> {
 /// everybody is frozen. Nobody else gets a better rung than that source would have left them.
 fn spared(question: &Question<'_>, others: Others) -> Option<Action> {
     others.unfrozen?;
-    if question.stage == Stage::Attempt || others.undoubted.is_some() || !question.readings.of_a_mature_customer() {
+    if question.stage.only_helps() || others.undoubted.is_some() || !question.readings.of_a_mature_customer() {
         return None;
     }
     let level = question.rules.step_up.as_ref()?.level;

@@ -240,7 +240,7 @@ fn judgement(
     let points = |points: crate::confidence::Points| f64::from(points.as_tenths()) / 10.0;
     let ladder = journey.and_then(|journey| match stage {
         Stage::Attempt => journey.attempt.as_ref(),
-        Stage::Session => Some(&journey.ladder),
+        Stage::Claim | Stage::Session => Some(&journey.ladder),
     });
     let reached = verdict.reached.unwrap_or(usize::MAX);
     let reasons = Reasons::of(scored);
@@ -257,6 +257,7 @@ fn judgement(
     Judgement {
         stage: match stage {
             Stage::Attempt => "attempt",
+            Stage::Claim => "claim",
             Stage::Session => "session",
         },
         decides,

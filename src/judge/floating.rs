@@ -53,7 +53,7 @@ impl Short {
         let view_line = question.rules.journey(question.journey?).view_line;
         let proof = match question.stage {
             Stage::Attempt => None,
-            Stage::Session => readings.session.known(),
+            Stage::Claim | Stage::Session => readings.session.known(),
         };
         let held = |action: &Action| match action {
             Action::Allow => false,
@@ -122,7 +122,7 @@ impl Floats {
     pub const fn at(self, stage: Stage) -> u8 {
         match stage {
             Stage::Attempt => self.attempt,
-            Stage::Session => self.session,
+            Stage::Claim | Stage::Session => self.session,
         }
     }
 }

@@ -30,7 +30,8 @@ pub struct Toll {
 impl Toll {
     /// What is counted of these readings; nothing for everybody else.
     pub(super) fn of(readings: &Readings, scored: &Scored, stage: Stage) -> Option<Self> {
-        if !readings.of_a_mature_customer() {
+        // Who only names an account is not known to be its owner.
+        if stage == Stage::Claim || !readings.of_a_mature_customer() {
             return None;
         }
         let mut tenths = [0_i32; GROUPS];

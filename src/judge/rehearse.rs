@@ -136,7 +136,11 @@ impl Asked<'_> {
             Judged { stage, verdict, heard }
         };
         if journey.is_none_or(|journey| journey.attempt.is_none()) {
-            return (vec![judged(Stage::Session)], 0);
+            let stage = match names_account {
+                true => Stage::of_named(false, given.authenticated.is_some()),
+                false => Stage::Session,
+            };
+            return (vec![judged(stage)], 0);
         }
         let attempt = judged(Stage::Attempt);
         let goes_on = matches!(attempt.verdict.outcome, Outcome::Cleared(_) | Outcome::Held(Hold::Throttle(_)));

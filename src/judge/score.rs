@@ -156,9 +156,9 @@ pub fn score_without(readings: &Readings, weights: &Weights, stage: Stage, now: 
     let mut scored =
         Scored { confidence: Confidence::NONE, coverage, sum: Points::ZERO, fault, lines: [nothing; LINES], used: 0 };
     let r = readings;
-    let attempt = stage == Stage::Attempt;
-    // An attempt has proved nothing yet, whatever session came along with it.
-    let session = if attempt { Reading::Unknown(Why::NotAsked) } else { r.session };
+    let claimed = stage.only_helps();
+    // Who only names an account has proved nothing of it yet, whatever session came along.
+    let session = if claimed { Reading::Unknown(Why::NotAsked) } else { r.session };
     let password_right = session.known().is_some();
     let own = r.of_device();
     let trusted = own.is_trusted();
@@ -168,7 +168,7 @@ pub fn score_without(readings: &Readings, weights: &Weights, stage: Stage, now: 
         false => says,
     };
     // Before the answer, nothing that is known of the account may weigh against it: it would tell that there is one.
-    let after = |says: Says| if attempt { None } else { says };
+    let after = |says: Says| if claimed { None } else { says };
 
     scored.add(Source::Prior, PRIOR, None);
     let mut sheet = Sheet { scored: &mut scored, weights, frozen, password_right };
@@ -200,7 +200,7 @@ pub fn score_without(readings: &Readings, weights: &Weights, stage: Stage, now: 
         let reset = journey::weigh_shortly_before(Signal::AfterReset, r.after_reset, trusted);
         lines.add(after(reset), why(&r.after_reset));
     });
-    if !attempt {
+    if !claimed {
         sheet.group(Group::Session, |lines| {
             let device_known = r.device.known().is_some_and(Standing::is_trusted);
             let [changed, moved, alternates] = session::weigh(r.continuity, device_known);
@@ -221,7 +221,7 @@ pub fn score_without(readings: &Readings, weights: &Weights, stage: Stage, now: 
         lines.add(after(exposure::weigh_compromise(r.compromised, trusted)), why(&r.compromised));
         lines.add(after(exposure::weigh_risk(r.risk)), why(&r.risk));
     });
-    if !attempt {
+    if !claimed {
         keep_below(&mut scored, r.ceiling);
     }
     scored.confidence = Confidence::from_evidence(scored.sum);

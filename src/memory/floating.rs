@@ -55,7 +55,7 @@ impl Pair {
     const fn of(&mut self, stage: Stage) -> &mut Controller {
         match stage {
             Stage::Attempt => &mut self.attempt,
-            Stage::Session => &mut self.session,
+            Stage::Claim | Stage::Session => &mut self.session,
         }
     }
 }
@@ -63,7 +63,7 @@ impl Pair {
 const fn place(stage: Stage) -> usize {
     match stage {
         Stage::Attempt => 0,
-        Stage::Session => 1,
+        Stage::Claim | Stage::Session => 1,
     }
 }
 
@@ -89,7 +89,7 @@ impl Lane {
     fn bounds(budget: &Budget, stage: Stage, armed: bool) -> Option<Bounds> {
         let share = match stage {
             Stage::Attempt => budget.attempts?,
-            Stage::Session => budget.challenged,
+            Stage::Claim | Stage::Session => budget.challenged,
         };
         Some(Bounds { share, range: budget.range, over: budget.over, armed })
     }

@@ -40,7 +40,7 @@ impl Default for Guards {
 const fn stage_place(stage: Stage) -> usize {
     match stage {
         Stage::Attempt => 0,
-        Stage::Session => 1,
+        Stage::Claim | Stage::Session => 1,
     }
 }
 

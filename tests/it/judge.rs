@@ -548,9 +548,10 @@ proptest! {
     }
 
     #[test]
-    fn an_attempt_by_a_stranger_looks_the_same_whether_the_account_exists_or_not(
+    fn an_attempt_or_a_claim_by_a_stranger_looks_the_same_whether_the_account_exists_or_not(
         histories in any_history(),
         failures in 0_u32..30,
+        stage in prop::sample::select(vec![Stage::Attempt, Stage::Claim]),
     ) {
         let rules = shared();
         let (exists, nobody) = histories;
@@ -558,15 +559,16 @@ proptest! {
         let climate = Climate::default();
         let readings = |history| Readings::of(&seen(Reading::Known(history), &buckets, &climate), NOW);
         let (exists, does_not) = (readings(&exists), readings(&nobody));
-        let judged = |readings| judge(rules, rules.journey_named("login"), Stage::Attempt, false, false, readings);
+        let judged = |readings| judge(rules, rules.journey_named("login"), stage, false, false, readings);
         let (one, other) = (judged(&exists), judged(&does_not));
         prop_assert_eq!(one.scored.sum(), other.scored.sum(), "{} and {}", one.scored.because(), other.scored.because());
         prop_assert_eq!((one.action, one.reached), (other.action, other.reached));
     }
 
     #[test]
-    fn at_an_attempt_an_accounts_own_history_only_helps(
+    fn before_anything_is_proved_an_accounts_own_history_only_helps(
         histories in any_history(),
+        stage in prop::sample::select(vec![Stage::Attempt, Stage::Claim]),
         device in 0_u64..8,
         network in 0_u64..8,
     ) {
@@ -578,7 +580,7 @@ proptest! {
                 at: place(network),
                 ..seen(Reading::Known(history), &buckets, &climate)
             };
-            score(&Readings::of(&sighting, NOW), &Weights::AS_DECLARED, Stage::Attempt, NOW).sum()
+            score(&Readings::of(&sighting, NOW), &Weights::AS_DECLARED, stage, NOW).sum()
         };
         prop_assert!(of(&histories.0) >= of(&histories.1));
     }

@@ -4,6 +4,7 @@
 
 mod accessible;
 mod actions;
+mod alike;
 mod armed;
 mod arming;
 mod audit;

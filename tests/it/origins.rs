@@ -293,6 +293,7 @@ async fn an_app_that_keeps_no_cookies_finds_its_way_through_a_step_up_and_keeps_
         &[form, ("sec-fetch-mode", "navigate"), ("accept", "text/html")],
         &[form, ("sec-fetch-site", "same-origin"), ("weir-device", "?")],
         &[form, ("cookie", "theme=dark")],
+        &[form, ("accept", "text/html")],
     ] {
         let answer = send("POST", "/login", fields, right).await;
         assert_eq!(answer.header("weir-device"), "", "{fields:?}");

@@ -312,7 +312,9 @@ impl<'a> Context<'a> {
                                     self.invalid = Some(Fault::InvalidToken("its session has ended"));
                                     Ok(None)
                                 }
-                                (Some(_), Stage::Session) => Err(Fault::InvalidToken("its session has ended")),
+                                (Some(_), Stage::Claim | Stage::Session) => {
+                                    Err(Fault::InvalidToken("its session has ended"))
+                                }
                                 // Who signs in anew is not kept from it by what they were.
                                 (Some(_), Stage::Attempt) | (None, _) => Ok(None),
                             };
@@ -467,13 +469,21 @@ impl<'a> Context<'a> {
         let named = name.as_ref().map_or(Reading::Unknown(Why::NotAsked), |name| name.as_ref().map(|name| &**name));
         self.leaked = Leaked::read(gate, (rules, journey), head, bytes, named, self.now);
         if let Some(name) = &name {
-            self.account = name.as_ref().map(|name| gate.shared.names.account(name));
+            let named = name.as_ref().map(|name| gate.shared.names.account(name));
+            let own = self.vouched && named.known().is_none_or(|named| self.account.known() == Some(named));
+            self.stage = Stage::of_named(self.stage == Stage::Attempt, own);
+            self.account = named;
             record.account = self.account.known();
             if self.prepared.keeps_snapshots() {
                 self.owner = name.as_ref().known().map(|name| gate.shared.names.owner(name));
             }
         }
         Ok(())
+    }
+
+    /// Whether the account is the asker's own: of a session or token that is known here, not only named.
+    pub fn is_owner(&self) -> bool {
+        self.vouched && self.stage == Stage::Session
     }
 
     /// The name of the application's session cookie, when sessions are learned from one.

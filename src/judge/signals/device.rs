@@ -109,7 +109,7 @@ pub(in crate::judge) fn weigh(read: &Read, stage: Stage) -> [Says; 3] {
     if matches!(read.device, Reading::Unknown(Why::NotAsked)) {
         return [None; 3];
     }
-    let helps = |points: Points| if stage == Stage::Attempt { points.max(Points::ZERO) } else { points };
+    let helps = |points: Points| if stage.only_helps() { points.max(Points::ZERO) } else { points };
     let changed = match read.changed {
         Reading::Known(points) => points,
         Reading::Unknown(why) if why.is_fault() => Signal::DeviceChanged.about().points,

@@ -107,7 +107,7 @@ pub(in crate::judge) struct Read {
 
 /// What the network says: whether it is known, whether the country is, and what lists say.
 pub(in crate::judge) fn weigh(read: &Read, trusted: bool, stage: Stage) -> [Says; 3] {
-    let helps = |points: Points| if stage == Stage::Attempt { points.max(Points::ZERO) } else { points };
+    let helps = |points: Points| if stage.only_helps() { points.max(Points::ZERO) } else { points };
     let [place, country] =
         against_own_past(read, stage).map(|says| says.map(|(signal, points)| (signal, helps(points))));
     [place, country, listed(read.listed, trusted)]

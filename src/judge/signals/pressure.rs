@@ -77,7 +77,7 @@ pub(in crate::judge) fn weigh_account_failures(
 ) -> Says {
     let own = trusted || matches!(place.known(), Some(Place::Known));
     // Before the answer only a run of them counts: who fails a few times on somebody's account must not keep them out.
-    let spared = if stage == Stage::Attempt { A_FEW } else { 0.0 };
+    let spared = if stage.only_helps() { A_FEW } else { 0.0 };
     counted(Signal::AccountFailures, failures.map(|count| count - spared), 3.0, own)
 }
 
