@@ -260,25 +260,84 @@ when_unknown = "handoff"
 snapshot = { mask = ["/card"] }
 "#;
 
-#[test]
-fn what_was_acknowledged_is_there_after_a_kill_in_the_middle_of_more() {
-    let upstream = Upstream::shop();
-    let terminal = Terminal::new();
+/// A shop's rules, and answers to import: from one number up to another.
+fn ready(terminal: &Terminal, upstream: &Upstream) {
     for (name, text) in GROUND.iter().chain(&[("journeys.toml", LAW)]) {
         let text = text.replace("http://127.0.0.1:1", &format!("http://{}", upstream.address));
         terminal.write(&format!("rules/{name}"), &text);
     }
     terminal.write("rules/gateway.toml", GATEWAY);
-    let lines = |from: usize, to: usize| -> String {
-        let line = |n| {
-            format!(
-                "{{\"subject\":\"c{n}\",\"host\":\"shop.example\",\"target\":\"/orders/{n}?a=b\",\"content_type\":\"application/json\",\
-                 \"as_of\":\"2026-11-20T12:00:00Z\",\"body\":{{\"card\":\"4111\",\"n\":{n},\"rest\":\"{}\"}}}}\n",
-                "x".repeat(900)
-            )
-        };
-        (from..to).map(line).collect()
+}
+
+fn lines(from: usize, to: usize) -> String {
+    let line = |n| {
+        format!(
+            "{{\"subject\":\"c{n}\",\"host\":\"shop.example\",\"target\":\"/orders/{n}?a=b\",\"content_type\":\"application/json\",\
+             \"as_of\":\"2026-11-20T12:00:00Z\",\"body\":{{\"card\":\"4111\",\"n\":{n},\"rest\":\"{}\"}}}}\n",
+            "x".repeat(900)
+        )
     };
+    (from..to).map(line).collect()
+}
+
+#[test]
+fn a_disk_that_fills_up_in_the_middle_is_said_loudly_and_touches_nothing_else_and_what_was_acknowledged_outlives_it() {
+    let upstream = Upstream::shop();
+    let terminal = Terminal::new();
+    ready(&terminal, &upstream);
+    terminal.write("first.jsonl", &lines(0, 300));
+    terminal.write("more.jsonl", &lines(300, 2_000));
+    let standing = || -> serde_json::Value {
+        let said = terminal.run(&["snapshots", "--json"]);
+        serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{said:?}"))
+    };
+    let mut weir = terminal.start_limited(&["run", "--log", "info"]);
+    let address = weir.hear("listening").rsplit_once("address=").unwrap().1.trim().to_owned();
+    weir.hear("in force");
+    assert_eq!(terminal.run(&["snapshots", "import", "first.jsonl"]).out, "300 of 300 answers are kept.\n");
+    let size = fs::metadata(terminal.path("data").join(FILE)).unwrap().len();
+    weir.limit(size + 3 * 1024 * 1024);
+    let said = terminal.run(&["snapshots", "import", "more.jsonl", "--json"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let told: serde_json::Value = serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{said:?}"));
+    let more = told["kept"].as_u64().unwrap();
+    assert!(more < 1_700 && told["because"].to_string().contains("the data directory refuses"), "{told}");
+    weir.hear("the data directory refuses");
+    let trouble = standing()["trouble"].as_str().unwrap().to_owned();
+    assert!(trouble.contains("File too large"), "{trouble}");
+    // Nothing else is any different: requests, the control socket, the law, and arming.
+    assert_eq!(terminal.get(&format!("http://{address}/anything")), (200, "GET /anything".to_owned()));
+    assert!(terminal.run(&["status"]).out.contains("NOT KEPT"));
+    terminal
+        .write("rules/more.toml", "[journeys.faq]\nroutes = [\"GET /faq\"]\nladder = [{ at = 0, do = \"allow\" }]\n");
+    weir.hear("in force");
+    assert_eq!(terminal.get(&format!("http://{address}/faq")).0, 200);
+    weir.signal("KILL");
+    weir.end();
+
+    let mut weir = terminal.start(&["run", "--log", "info"]);
+    weir.hear("in force");
+    let (mut kept, mut looks) = (0, 0);
+    while kept < 300 + more && looks < 1_000 {
+        (kept, looks) = (standing()["answers"].as_u64().unwrap(), looks + 1);
+    }
+    assert!(kept >= 300 + more, "{kept} of {more} and 300");
+    assert!(standing()["trouble"].is_null(), "{}", standing());
+    for n in [0, 299] {
+        assert!(terminal.run(&["access", &format!("c{n}"), "--json"]).out.contains(&format!("/orders/{n}?a=b")));
+    }
+    let said = terminal.run(&["snapshots", "import", "more.jsonl"]);
+    assert_eq!(said.out, "1700 of 1700 answers are kept.\n", "{said:?}");
+    assert_eq!(standing()["answers"], 2_000);
+    weir.signal("TERM");
+    assert_eq!(weir.end().code, Some(0));
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_a_kill_in_the_middle_of_more() {
+    let upstream = Upstream::shop();
+    let terminal = Terminal::new();
+    ready(&terminal, &upstream);
     terminal.write("first.jsonl", &lines(0, 300));
     terminal.write("more.jsonl", &lines(300, 4_000));
     let start = || {

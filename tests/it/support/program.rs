@@ -49,7 +49,19 @@ impl Terminal {
 
     /// Starts it and leaves it running.
     pub fn start(&self, arguments: &[&str]) -> Running {
-        let mut child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::begin(self.command(arguments))
+    }
+
+    /// The same, where a file that would grow beyond a limit is an error of that write, as on a full disk, and not the program's end.
+    pub fn start_limited(&self, arguments: &[&str]) -> Running {
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_weir")]).args(arguments);
+        command.current_dir(self.dir.path()).env("TMPDIR", self.path("tmp")).stdin(Stdio::null());
+        Self::begin(command)
+    }
+
+    fn begin(mut command: Command) -> Running {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let err = BufReader::new(child.stderr.take().unwrap());
         Running { child, out, err, heard: String::new() }
@@ -135,6 +147,12 @@ impl Running {
     pub fn signal(&self, name: &str) {
         let told = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
         assert!(told.success());
+    }
+
+    /// From now on none of its files grows beyond so many bytes.
+    pub fn limit(&self, bytes: u64) {
+        let (pid, fsize) = (self.child.id().to_string(), format!("--fsize={bytes}"));
+        assert!(Command::new("prlimit").args(["--pid", &pid, &fsize]).status().unwrap().success());
     }
 
     /// Waits for its end; gives everything that it said and had not been read.
