@@ -66,7 +66,7 @@ pub struct Stopped {
 /// One judgement.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Judgement {
-    /// `attempt` or `session`.
+    /// `attempt`, `claim` or `session`.
     pub stage: &'static str,
     /// Whether this one decides.
     pub decides: bool,

@@ -89,6 +89,7 @@ fn judged(out: &mut String, judgement: &Judgement) {
     let decides = if judgement.decides { "" } else { " (the other decides)" };
     let what = match judgement.stage {
         "attempt" => "The attempt, before the application has seen it",
+        "claim" => "The request, which only names the account: what the account's own past holds may only help",
         _ => "The session",
     };
     let _ = writeln!(out, "{what}{decides}\n");
