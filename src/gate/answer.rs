@@ -77,18 +77,10 @@ pub fn own(
         return finish(answer, site, origin, record);
     }
     let ends_connection = matches!(&own, Own::Fault(fault) if fault.ends_connection());
-    let person = || Contact::first(rules, record.moment).map(Exit::Contact);
     let notice = match own {
-        Own::Held(mut notice) => {
-            // An exit of every notice is a person, also where the first is another proof or a wait.
-            if !notice.exits.iter().any(|exit| matches!(exit, Exit::Contact(_))) {
-                notice.exits.extend(person());
-            }
-            *notice
-        }
+        Own::Held(notice) => *notice,
         Own::Fault(fault) => {
-            let mut notice = Notice::fault(&fault);
-            notice.exits.extend(person());
+            let notice = Notice::fault(&fault);
             record.action = "fault";
             record.why = Some(fault.word().into());
             record.cause = Some(fault.to_string().into());
@@ -101,9 +93,7 @@ pub fn own(
         Own::Refused { name, status } => {
             record.action = "deny";
             record.why = Some(name);
-            let mut notice = Notice::refused(StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN));
-            notice.exits.extend(person());
-            notice
+            Notice::refused(StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN))
         }
         Own::Return(target) => {
             record.why = Some("return".into());
@@ -112,7 +102,7 @@ pub fn own(
         Own::Ready(response) => return finish(*response, site, origin, record),
     };
     let voice = audience.voice(rules, record.journey, record.moment);
-    let Answered { mut response, failed } = notice.answer(&voice, record.id());
+    let Answered { mut response, failed } = notice.with_a_person(rules, record.moment).answer(&voice, record.id());
     if let Some(failed) = failed {
         prepared.meters().template_failed(&failed.template);
         record.cause.get_or_insert_with(|| failed.to_string().into());

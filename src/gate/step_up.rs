@@ -13,11 +13,11 @@ use super::Gate;
 use super::context::Context;
 use super::context::back::RETURN;
 use super::fault::Fault;
-use super::notice::{Exit, Notice, Reader};
+use super::notice::{Exit, Notice, Reader, wanted};
 use super::own::Own;
 use crate::identity::return_target;
 use crate::judge::decision::Lack;
-use crate::rules::ruleset::{Level, StepUpStatus};
+use crate::rules::ruleset::{JourneyId, Level, RuleSet, StepUpStatus};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -33,32 +33,38 @@ pub struct Asked {
 /// The notice that asks for a proof.
 pub fn notice(gate: &Gate, context: &Context<'_>, asked: Asked, reader: Reader) -> Notice {
     let rules = context.prepared.rules();
-    let law = rules.level(asked.level);
-    let acr_values = if law.acr.is_empty() { law.name.to_string() } else { law.acr.join(" ") };
     let max_age = match asked.lacks {
         Lack::Strength => None,
         Lack::Freshness => asked.max_age.map(|age| age.as_secs()),
     };
     let back = if context.safe { sent(context) } else { context.referer.as_deref().unwrap_or("/") };
     let page = rules.step_up.as_ref().map(|step_up| page(gate, context, &step_up.page, back, !context.safe));
-    let exit = Exit::StepUp { url: page.clone(), acr_values: acr_values.clone(), max_age };
+    let exit = Exit::proof(rules, asked.level, max_age, page.clone());
     let scheme = if context.token.is_some_and(|token| token.proved) { "DPoP" } else { "Bearer" };
-    let challenge = challenge(scheme, &context.authority.host, &acr_values, max_age);
+    let challenge = challenge(scheme, &context.authority.host, &wanted(rules, asked.level), max_age);
     let looping = gate.shared.memory.loops.is_looping(context.loop_key(gate), context.now);
     context.prepared.meters().step_up(if looping { "looping" } else { "asked" });
-    let fixed = context.journey.map(|journey| rules.journey(journey).step_up_status);
-    let status = match (looping, fixed) {
+    let mut notice = Notice::step_up(status(rules, context.journey, looping), &challenge, exit, !context.safe);
+    if let (Reader::Browser, Some(page)) = (reader, page) {
+        lead(&mut notice, &page);
+    }
+    notice
+}
+
+/// The status that asks a program, on this journey.
+pub fn status(rules: &RuleSet, journey: Option<JourneyId>, looping: bool) -> StatusCode {
+    match (looping, journey.map(|journey| rules.journey(journey).step_up_status)) {
         (true, _) | (_, Some(StepUpStatus::Forbidden)) => StatusCode::FORBIDDEN,
         (false, Some(StepUpStatus::Unauthorized) | None) => StatusCode::UNAUTHORIZED,
-    };
-    let mut notice = Notice::step_up(status, &challenge, exit, !context.safe);
-    if let (Reader::Browser, Some(page)) = (reader, page)
-        && let Ok(location) = HeaderValue::from_str(&page)
-    {
+    }
+}
+
+/// Sends a browser to the application's page.
+pub fn lead(notice: &mut Notice, page: &str) {
+    if let Ok(location) = HeaderValue::from_str(page) {
         notice.status = StatusCode::SEE_OTHER;
         notice.fields.push((LOCATION, location));
     }
-    notice
 }
 
 /// RFC 9470, section 3: the challenge on RFC 6750's scheme, or on RFC 9449's for who came in that.

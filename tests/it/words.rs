@@ -71,14 +71,27 @@ async fn an_operators_words_take_the_place_of_the_built_in_ones_at_once() {
     let mut client = rig.client(Protocol::H2);
     let title = |answer: crate::support::client::Answer| answer.json()["title"].as_str().unwrap().to_owned();
     assert_eq!(title(client.get("/shut").await), "Let us finish this together");
-    let own =
+    let english =
         "[notice.en.handoff]\nheadline = \"Please call us\"\n[notice.en.phrases]\nnever_ask = \"We never ask.\"\n";
-    assert!(matches!(rig.save("notices.toml", own), Outcome::Installed { .. }));
+    let Outcome::Refused { problems, .. } = rig.save("notices.toml", english) else { panic!("promised to some") };
+    assert!(problems.contains("W0260") && problems.contains("[notice.de.phrases]"), "{problems}");
+    let own = format!("{english}[notice.de.phrases]\nnever_ask = \"Wir fragen nie.\"\n");
+    assert!(matches!(rig.save("notices.toml", &own), Outcome::Installed { .. }));
     assert_eq!(title(client.get("/shut").await), "Please call us");
     let answer = client.get("/shut").await;
     assert!(answer.json()["detail"].as_str().unwrap().starts_with("To keep your account safe"), "half stays built in");
     assert!(client.send("GET", "/shut", &page("en"), "").await.text().contains("<p>We never ask.</p>"));
-    let journeys = format!("{JOURNEYS}[journeys.shut.notice.de.handoff]\nheadline = \"Bitte <b rufen & Sie an\"\n");
+    for language in ["en", "de"] {
+        let promised = client.send("GET", "/shut", &[("accept-language", language)], "").await.json();
+        assert_eq!(promised["never_asks"], if language == "en" { "We never ask." } else { "Wir fragen nie." });
+    }
+    let german = "[journeys.shut.notice.de.handoff]\nheadline = \"Bitte <b rufen & Sie an\"\n";
+    let Outcome::Refused { problems, .. } = rig.save("journeys.toml", &format!("{JOURNEYS}{german}")) else {
+        panic!("said to some")
+    };
+    assert!(problems.contains("W0260") && problems.contains("notice.en.handoff"), "{problems}");
+    let english = "[journeys.shut.notice.en.handoff]\nheadline = \"Please call us\"\n";
+    let journeys = format!("{JOURNEYS}{german}{english}");
     assert!(matches!(rig.save("journeys.toml", &journeys), Outcome::Installed { .. }));
     assert_eq!(title(client.get("/shut").await), "Please call us");
     let german = client.send("GET", "/shut", &[("accept-language", "de")], "").await;

@@ -56,24 +56,28 @@ pub struct Banner {
 impl Banner {
     /// The banner in this language. `as_of` is the moment at which the page was true; `says` is what else a customer should know.
     pub fn new(law: &BannerLaw, language: &Language, as_of: Option<Moment>, says: Option<&str>, marks: Marks) -> Self {
-        let mut html = format!(
-            "<div class=\"weir-banner\" role=\"status\" lang=\"{}\" dir=\"{}\">",
-            language.tag,
-            language.direction()
-        );
-        if let Some(moment) = as_of {
-            let zone = law.zone.as_deref();
-            let time =
-                format!("<time datetime=\"{}\">{}</time>", rfc3339(moment), escaped(&language.moment(moment, zone)));
-            let said = escaped(language.phrase(Phrase::AsItWas));
-            let _ = write!(html, "<p>{}</p>", fill(&said, |place| (place == "time").then_some(&*time)));
-        }
-        if let Some(says) = says {
-            let _ = write!(html, "<p>{}</p>", escaped(says));
-        }
-        html.push_str("</div>");
-        Self { html, marks }
+        Self { html: html(law, language, as_of, says), marks }
     }
+}
+
+/// The banner as HTML, in ASCII.
+pub(in crate::gate) fn html(law: &BannerLaw, language: &Language, as_of: Option<Moment>, says: Option<&str>) -> String {
+    let mut html = format!(
+        "<div class=\"weir-banner\" role=\"status\" lang=\"{}\" dir=\"{}\">",
+        language.tag,
+        language.direction()
+    );
+    if let Some(moment) = as_of {
+        let zone = law.zone.as_deref();
+        let time = format!("<time datetime=\"{}\">{}</time>", rfc3339(moment), escaped(&language.moment(moment, zone)));
+        let said = escaped(language.phrase(Phrase::AsItWas));
+        let _ = write!(html, "<p>{}</p>", fill(&said, |place| (place == "time").then_some(&*time)));
+    }
+    if let Some(says) = says {
+        let _ = write!(html, "<p>{}</p>", escaped(says));
+    }
+    html.push_str("</div>");
+    html
 }
 
 /// Text as HTML that means the same in every encoding that begins with ASCII.

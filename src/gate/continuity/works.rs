@@ -34,7 +34,7 @@ use crate::rules::in_force::InForce;
 use crate::rules::journeys_feed::MOST;
 use crate::rules::limits::{Key, Limit, Rate};
 use crate::rules::notices::LanguageId;
-use crate::rules::ruleset::{HelpId, JourneyId, RuleSet, Site};
+use crate::rules::ruleset::{Help, HelpId, JourneyId, RuleSet, Site};
 use crate::subject::Session;
 
 /// Answers for everybody that a worker keeps ready. All of them go when one too many would be kept.
@@ -245,7 +245,7 @@ pub fn state(gate: &Gate, law: &InForce, now: Moment) -> u64 {
     state.finish()
 }
 
-fn is_full(gate: &Gate, help: &crate::rules::ruleset::Help, now: Moment) -> bool {
+fn is_full(gate: &Gate, help: &Help, now: Moment) -> bool {
     let key = || gate.shared.names.key(&[help.name.as_bytes()]);
     help.per_hour.is_some_and(|most| gate.shared.memory.help.is_full(key(), most, now))
 }
@@ -280,20 +280,31 @@ pub fn constraints(gate: &Gate, context: &Context<'_>, spoken: LanguageId) -> Ve
             Standing::ReadOnly => false,
             Standing::ByPhone { .. } | Standing::Closed { .. } | Standing::Narrowed | Standing::Away => true,
         };
-        let notice = notice(rules, Some(journey), &outlook, now, gate)?;
+        let notice = notice(rules, journey, &outlook, now, &|help| is_full(gate, help, now))?;
         let voice = voice(rules, journey, spoken, now);
-        Some(Constraint { journey, looking, reason: voice.words(&notice).0.into() })
+        Some(Constraint { journey, looking, reason: voice.ahead(&notice).0.into() })
     };
     each.filter_map(constraint).collect()
 }
 
 /// What a page of this journey says above everything while it is contained: a playbook's words whole, else one line.
 pub fn says(gate: &Gate, context: &Context<'_>, journey: JourneyId, spoken: LanguageId) -> Option<String> {
-    let rules = context.prepared.rules();
+    let (rules, now) = (context.prepared.rules(), context.now);
     let who = Who::of(context, gate, None);
-    let all = of(gate, context.prepared, context.site, &who, &[journey], context.now);
-    let notice = notice(rules, Some(journey), &all.first()?.1, context.now, gate)?;
-    let (headline, detail) = voice(rules, journey, spoken, context.now).words(&notice);
+    let all = of(gate, context.prepared, context.site, &who, &[journey], now);
+    said(rules, journey, &all.first()?.1, (spoken, now), &|help| is_full(gate, help, now))
+}
+
+/// The same of a journey that is met like this.
+pub(in crate::gate) fn said(
+    rules: &RuleSet,
+    journey: JourneyId,
+    outlook: &Outlook,
+    (spoken, now): (LanguageId, Moment),
+    is_full: &dyn Fn(&Help) -> bool,
+) -> Option<String> {
+    let notice = notice(rules, journey, outlook, now, is_full)?;
+    let (headline, detail) = voice(rules, journey, spoken, now).ahead(&notice);
     Some(if notice.playbook.is_some() { format!("{headline}. {detail}") } else { format!("{headline}.") })
 }
 
@@ -414,7 +425,8 @@ fn write(
     now: Moment,
     gate: &Gate,
 ) -> Told {
-    let each = journeys.iter().map(|(journey, outlook)| member(rules, *journey, outlook, spoken, now, gate));
+    let is_full = |help: &Help| is_full(gate, help, now);
+    let each = journeys.iter().map(|(journey, outlook)| member(rules, *journey, outlook, (spoken, now), &is_full));
     let about = if who.is_customer() { "you" } else { "everybody" };
     let journeys = Value::Array(each.collect()).to_string();
     let mut tag = DefaultHasher::new();
@@ -423,7 +435,13 @@ fn write(
 }
 
 /// One journey, as apps read it.
-fn member(rules: &RuleSet, id: JourneyId, outlook: &Outlook, spoken: LanguageId, now: Moment, gate: &Gate) -> Value {
+pub(in crate::gate) fn member(
+    rules: &RuleSet,
+    id: JourneyId,
+    outlook: &Outlook,
+    (spoken, now): (LanguageId, Moment),
+    is_full: &dyn Fn(&Help) -> bool,
+) -> Value {
     let journey = rules.journey(id);
     let mut member = Map::new();
     member.insert("name".into(), (&*journey.name).into());
@@ -431,8 +449,8 @@ fn member(rules: &RuleSet, id: JourneyId, outlook: &Outlook, spoken: LanguageId,
     if let Some(until) = outlook.until {
         member.insert("until".into(), rfc3339(until).into());
     }
-    if let Some(notice) = notice(rules, Some(id), outlook, now, gate) {
-        let (headline, detail) = voice(rules, id, spoken, now).words(&notice);
+    if let Some(notice) = notice(rules, id, outlook, now, is_full) {
+        let (headline, detail) = voice(rules, id, spoken, now).ahead(&notice);
         member.insert("headline".into(), headline.into());
         member.insert("detail".into(), detail.into());
         member.insert("exits".into(), notice.exits.iter().map(exit_member).collect());
@@ -441,30 +459,28 @@ fn member(rules: &RuleSet, id: JourneyId, outlook: &Outlook, spoken: LanguageId,
 }
 
 /// What a customer would be told who tries now; nothing where nothing is in the way.
-pub fn notice(
+fn notice(
     rules: &RuleSet,
-    journey: Option<JourneyId>,
+    journey: JourneyId,
     outlook: &Outlook,
     now: Moment,
-    gate: &Gate,
+    is_full: &dyn Fn(&Help) -> bool,
 ) -> Option<Notice> {
     let help = |to: HelpId| {
         let help = rules.help(to);
-        Exit::Contact(Contact::at(help, is_full(gate, help, now), now))
+        Exit::Contact(Contact::at(help, is_full(help), now))
     };
     let (mut notice, to) = match outlook.standing {
         Standing::Open => return None,
         Standing::Proof { level, max_age } => {
-            let law = rules.level(level);
-            let acr_values = if law.acr.is_empty() { law.name.to_string() } else { law.acr.join(" ") };
             let url = rules.step_up.as_ref().map(|step_up| step_up.page.to_string());
-            let exit = Exit::StepUp { url, acr_values, max_age };
+            let exit = Exit::proof(rules, level, max_age, url);
             (Notice::step_up(http::StatusCode::UNAUTHORIZED, "", exit, false), None)
         }
         Standing::ReadOnly => {
             let look_at =
                 |(method, path): (&str, &str)| (method == "GET" && !path.contains('{')).then(|| path.to_owned());
-            (Notice::read_only(journey.and_then(|journey| rules.routes.of(journey).find_map(look_at))), None)
+            (Notice::read_only(rules.routes.of(journey).find_map(look_at)), None)
         }
         Standing::ByPhone { to } => (Notice::handoff(None, None), Some(to)),
         Standing::Closed { to } => (Notice::denied(), Some(to)),

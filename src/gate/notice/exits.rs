@@ -1,7 +1,7 @@
 //! The ways forward that a customer is given, and which help is open now.
 
 use crate::clock::Moment;
-use crate::rules::ruleset::{Help, Otherwise, RuleSet};
+use crate::rules::ruleset::{Help, Level, Otherwise, RuleSet};
 
 /// One way forward.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,19 @@ pub enum Exit {
     },
     /// Reach a person.
     Contact(Contact),
+}
+
+impl Exit {
+    /// One more proof of this level; `max_age` in seconds where it must be fresher.
+    pub fn proof(rules: &RuleSet, level: Level, max_age: Option<u64>, url: Option<String>) -> Self {
+        Self::StepUp { url, acr_values: wanted(rules, level), max_age }
+    }
+}
+
+/// What is asked for when this level is (`acr_values`, RFC 9470): the first is wanted most.
+pub fn wanted(rules: &RuleSet, level: Level) -> String {
+    let law = rules.level(level);
+    if law.acr.is_empty() { law.name.to_string() } else { law.acr.join(" ") }
 }
 
 /// Where a person is reached, and whether that is possible now.

@@ -14,7 +14,7 @@ mod voice;
 
 use std::sync::Arc;
 
-pub use exits::{Contact, Exit, May};
+pub use exits::{Contact, Exit, May, wanted};
 pub(in crate::gate) use problem::exit_member;
 pub use reader::{Audience, Reader};
 pub use voice::Voice;
@@ -29,9 +29,10 @@ use smallvec::SmallVec;
 use super::body::Body;
 use crate::clock::Moment;
 use crate::rules::notices::{Failed, Kind, PlaybookWords};
+use crate::rules::ruleset::RuleSet;
 
 /// A status and ways out, before words are found for them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Notice {
     /// 303 or 400-599.
     pub status: StatusCode,
@@ -69,6 +70,16 @@ pub struct Answered {
 }
 
 impl Notice {
+    /// An exit of every notice is a person, also where the first is another proof or a wait: the law's first help where the notice names
+    /// none.
+    #[must_use]
+    pub fn with_a_person(mut self, rules: &RuleSet, now: Moment) -> Self {
+        if !self.exits.iter().any(|exit| matches!(exit, Exit::Contact(_))) {
+            self.exits.extend(Contact::first(rules, now).map(Exit::Contact));
+        }
+        self
+    }
+
     /// The notice as an answer to this reader. `request_id` is the reference when there is no better one.
     pub fn answer(mut self, voice: &Voice<'_>, request_id: &str) -> Answered {
         if self.exits.is_empty() {
@@ -88,7 +99,7 @@ impl Notice {
                 Some(Ok(own)) => own,
                 other => {
                     failed = other.and_then(Result::err);
-                    let document = problem::render(&self, &said, request_id);
+                    let document = problem::render(&self, &said, voice.language(), request_id);
                     (HeaderValue::from_static("application/problem+json"), document)
                 }
             },

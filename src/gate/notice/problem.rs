@@ -4,11 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::voice::Said;
 use super::{Exit, May, Notice, rfc3339};
-use crate::rules::notices::Kind;
+use crate::rules::notices::{Kind, Language, Phrase};
 use crate::rules::ruleset::Otherwise;
 
 /// The document's text.
-pub(super) fn render(notice: &Notice, said: &Said, request_id: &str) -> String {
+pub(super) fn render(notice: &Notice, said: &Said, language: &Language, request_id: &str) -> String {
     let mut document = Map::new();
     document.insert("type".into(), format!("urn:weir:problem:{}", notice.kind.problem()).into());
     document.insert("title".into(), said.headline.as_str().into());
@@ -28,6 +28,7 @@ pub(super) fn render(notice: &Notice, said: &Said, request_id: &str) -> String {
         let member = |may: &May| json!({ "name": may.journey, "routes": may.routes });
         document.insert("only".into(), notice.only.iter().map(member).collect());
     }
+    document.insert("never_asks".into(), language.phrase(Phrase::NeverAsk).into());
     document.insert("exits".into(), notice.exits.iter().map(exit_member).collect());
     Value::Object(document).to_string()
 }

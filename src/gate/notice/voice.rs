@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use super::{Exit, Notice, Reader};
 use crate::clock::Moment;
-use crate::rules::notices::{ContactView, JourneyWords, Kind, Language, LanguageId, Notices, Phrase, View, fill};
+use crate::rules::notices::{
+    ContactView, JourneyWords, Kind, Language, LanguageId, Notices, Phrase, View, Words, fill,
+};
 use crate::rules::profiles::Profile;
 use crate::rules::ruleset::Otherwise;
 
@@ -47,19 +49,28 @@ impl<'a> Voice<'a> {
         self.notices.language(self.spoken)
     }
 
-    /// The headline and the detail of a notice, for whoever shows them elsewhere.
-    pub fn words(&self, notice: &Notice) -> (String, String) {
+    /// The headline and the detail for somebody who has not tried yet: beside a button that is greyed, in the journeys feed. Whoever
+    /// has entered nothing is not told what became of it.
+    pub fn ahead(&self, notice: &Notice) -> (String, String) {
         let Said { headline, detail, .. } = self.say(notice, "");
-        (headline, detail)
+        let ahead = [(Kind::ReadOnly, Phrase::LookOnly), (Kind::Upstream, Phrase::Away)];
+        let phrase = ahead.into_iter().find(|(kind, _)| *kind == notice.kind && self.own(notice).is_none());
+        (headline, phrase.map_or(detail, |(_, phrase)| self.language().phrase(phrase).to_owned()))
+    }
+
+    /// The words that are said of this alone: the playbook's, else the journey's.
+    fn own<'n>(&self, notice: &'n Notice) -> Option<&'n Words>
+    where
+        'a: 'n,
+    {
+        let playbook = notice.playbook.as_ref().filter(|_| is_held(notice.kind));
+        playbook.and_then(|(words, _)| words.of(self.spoken)).or_else(|| self.journey?.of(self.spoken, notice.kind))
     }
 
     pub(super) fn say(&self, notice: &Notice, request_id: &str) -> Said {
         let language = self.language();
+        let words = self.own(notice).unwrap_or_else(|| language.words(notice.kind));
         let playbook = notice.playbook.as_ref().filter(|_| is_held(notice.kind));
-        let words = playbook
-            .and_then(|(words, _)| words.of(self.spoken))
-            .or_else(|| self.journey?.of(self.spoken, notice.kind))
-            .unwrap_or_else(|| language.words(notice.kind));
         let wait = notice.retry_after.map(|seconds| language.span(u64::from(seconds.max(1))));
         let until = playbook.map(|(_, until)| language.moment(*until, hours(notice)));
         let most = language.size(notice.most);

@@ -145,6 +145,8 @@ codes! {
     FEED_FULL "W0251" Warning "More journeys are told of than the journeys feed shows."
     PASS_TIME "W0252" Error "A continuity pass would last for too short or too long a time."
     PASS_PROVIDERS "W0253" Error "A continuity pass asks where customers are, and no list says it."
+    HALF_SPOKEN "W0260" Error "Words of your own are said in one spoken language and not in another."
+    FIRST_HELP "W0261" Error "Some customers would be led to nobody but a voice line."
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::names::Entry;
 use crate::confidence::Confidence;
 use crate::rules::diagnostic::{Diagnostic, codes};
 use crate::rules::ruleset::{Action, HelpId, InShadow, Journey, Ladder, StepUpStatus};
+use crate::rules::source::Span;
 use crate::rules::syntax::files::{ActionFile, JourneyFile};
 use crate::rules::syntax::signals::CountsWord;
 use crate::rules::syntax::table::{Field, Said};
@@ -45,6 +46,7 @@ impl Lower<'_> {
             Field::Broken => None,
             Field::Given(require) => {
                 self.needs_proof(require.span, "`require`");
+                self.proof_is_not_the_only_way(require.span, "`require`");
                 require.level.given().and_then(|level| self.levels.find(level, self.broken, self.report)).map(Some)
             }
         };
@@ -111,6 +113,17 @@ impl Lower<'_> {
         }
     }
 
+    /// Whoever cannot give the proof that is asked for can reach a person.
+    fn proof_is_not_the_only_way(&mut self, place: Span, what: &str) {
+        if self.means.text {
+            return;
+        }
+        let said = format!("who cannot give the proof that {what} asks for has no way forward");
+        let problem = Diagnostic::of(&codes::DEAD_END, said).at(place, "a dead end");
+        let help = "define a [help.NAME] with `text`, so that everybody can reach a person without a voice call";
+        self.error(problem.help(help));
+    }
+
     fn only_help(&self) -> Option<HelpId> {
         (self.help_files.len() == 1).then_some(HelpId(0))
     }
@@ -144,6 +157,9 @@ impl Lower<'_> {
             Field::Given(ActionFile(file)) => file,
         };
         let action = self.action(file.into(), fallback)?;
+        if matches!(action, Action::StepUp { .. }) {
+            self.proof_is_not_the_only_way(file.span, "`when_unknown`");
+        }
         let shows = matches!(action, Action::Allow | Action::Throttle { .. } | Action::ReadOnly);
         if shows && view_line.is_some_and(|line| line > Confidence::NONE) {
             let said = format!("{} would show personal data while it is not known who is asking", action.word());

@@ -99,7 +99,8 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
 
     let lists = one("[lists]", files, |file| file.lists.given(), |table| table.span, report);
 
-    let help_files: Vec<_> = help_files.into_iter().map(|(_, file)| file).collect();
+    let helps = help_files;
+    let help_files: Vec<_> = helps.iter().map(|(_, file)| *file).collect();
     let levels = Levels::new(assurance, report);
     let languages = one("[languages]", files, |file| file.languages.given(), |table| table.span, report);
     let profile_files = named(files, |file| file.profiles.given());
@@ -150,6 +151,7 @@ pub(super) fn lower(tables: &Tables, sources: &Sources, report: &mut Report) -> 
     let (refusals, screen) = lower.refusals(all(files, |file| &file.refuse));
     let (profiles, templates) = lower.profiles(&profile_files);
     let cases = lower.cases(tables);
+    lower.first_help_is_for_everybody(&helps);
 
     Some(RuleSet {
         fingerprint: sources.fingerprint(),

@@ -8,9 +8,10 @@ use crate::rules::diagnostic::{Diagnostic, codes};
 use crate::rules::notices::{
     BUILT_IN, JourneyWords, Kind, Language, LanguageId, Phrase, Place, PlaybookWords, SPOKEN, Text, Words, places,
 };
+use crate::rules::ruleset::HelpId;
 use crate::rules::source::Span;
 use crate::rules::syntax::closest;
-use crate::rules::syntax::files::RuleFile;
+use crate::rules::syntax::files::{HelpFile, RuleFile};
 use crate::rules::syntax::forms::Named;
 use crate::rules::syntax::notices::{LanguagesFile, NoticeFile, PhrasesFile, WordsFile};
 use crate::rules::syntax::table::{Field, Said, listed};
@@ -51,6 +52,7 @@ impl<'f> Lower<'f> {
             })
             .collect();
         self.names_known = whole && self.languages.len() == tags.len();
+        self.never_ask_everywhere(words);
         for (name, _) in words {
             self.spoken(name);
         }
@@ -69,6 +71,31 @@ impl<'f> Lower<'f> {
             self.error(Diagnostic::of(&codes::NOT_SPOKEN, said).at(name.span, "not spoken").help(help));
         }
         at.and_then(|at| u8::try_from(at).ok()).map(LanguageId)
+    }
+
+    /// What is never asked for is a promise: whoever makes it in words of their own makes it in every language that is built in. All
+    /// others are in words of their own anyway.
+    fn never_ask_everywhere(&mut self, words: &[Entry<'_, LanguageFile>]) {
+        let is_built_in = |name: &str| BUILT_IN.contains(&name);
+        let said: Vec<(&str, Span)> = words
+            .iter()
+            .filter(|(name, _)| is_built_in(&name.value))
+            .filter_map(|(name, file)| {
+                let phrases = file.as_ref()?.phrases.as_ref()?;
+                let (_, text) = phrases.said.iter().find(|(phrase, _)| *phrase == Phrase::NeverAsk)?;
+                Some((&*name.value, text.span))
+            })
+            .collect();
+        let Some((_, place)) = said.first() else { return };
+        let torn = words.iter().any(|(_, file)| file.is_none_or(|file| file.broken));
+        let tags = self.languages.iter().map(|language| &*language.tag).filter(|tag| is_built_in(tag));
+        let lacks: Vec<&str> = tags.filter(|tag| said.iter().all(|(own, _)| own != tag)).collect();
+        if lacks.is_empty() || torn || !self.names_known || self.broken {
+            return;
+        }
+        let said = format!("what you never ask for is not said in {} in words of your own", listed(&lacks));
+        let help = format!("add `never_ask` to [notice.{}.phrases]", lacks.join(".phrases], [notice."));
+        self.error(Diagnostic::of(&codes::HALF_SPOKEN, said).at(*place, "not in every language").help(help));
     }
 
     fn language(&mut self, tag: &str, place: Span, files: &[&LanguageFile], torn: bool) -> Option<Language> {
@@ -239,18 +266,58 @@ impl<'f> Lower<'f> {
 
     /// The words of a journey's own.
     pub(super) fn journey_words(&mut self, field: &Field<Named<NoticeFile<false>>>) -> JourneyWords {
-        let mut all = Vec::new();
+        let mut all: Vec<(LanguageId, Kind, Words)> = Vec::new();
+        let mut spans: Vec<(Kind, Span)> = Vec::new();
+        let mut torn = !self.names_known || self.broken;
         for (name, file) in field.given().map_or(&[][..], |named| &named.all) {
-            let Some(language) = self.spoken(name) else { continue };
+            let Some(language) = self.spoken(name) else {
+                torn = true;
+                continue;
+            };
+            torn |= file.as_ref().is_none_or(|file| file.broken);
             for (kind, words) in file.as_ref().map_or(&[][..], |file| &file.kinds) {
                 let Some(mut own) = self.languages.get(language.index()).map(|known| known.words(*kind).clone()) else {
                     continue;
                 };
                 self.reword(&mut own, words, kind.places());
                 all.push((language, *kind, own));
+                if spans.iter().all(|(known, _)| known != kind) {
+                    spans.push((*kind, words.span));
+                }
             }
         }
+        for (kind, place) in spans.into_iter().filter(|_| !torn) {
+            let says = |at: usize| all.iter().any(|(own, about, _)| own.index() == at && *about == kind);
+            let tags = self.languages.iter().enumerate().filter(|(at, _)| !says(*at));
+            let lacks: Vec<&str> = tags.map(|(_, language)| &*language.tag).collect();
+            if lacks.is_empty() {
+                continue;
+            }
+            let said = format!("the journey's own words of `{}` are not said in {}", kind.key(), listed(&lacks));
+            let help = format!(
+                "add notice.{}.{key}",
+                lacks.join(&format!(".{key}, notice.", key = kind.key())),
+                key = kind.key()
+            );
+            self.error(Diagnostic::of(&codes::HALF_SPOKEN, said).at(place, "not in every language").help(help));
+        }
         JourneyWords(all)
+    }
+
+    /// Whoever meets a notice of no journey is led to the first help: so it must be open to those who make no voice call.
+    pub(super) fn first_help_is_for_everybody(&mut self, names: &[Entry<'_, HelpFile>]) {
+        let Some((first, _)) = names.first() else { return };
+        if self.broken || self.report.has_errors() || self.has_text(HelpId(0)) {
+            return;
+        }
+        let name = &first.value;
+        let said = format!(
+            "whoever is held back outside of every journey is led to help `{name}`, which takes voice calls only"
+        );
+        let problem = Diagnostic::of(&codes::FIRST_HELP, said).at(first.span, "no way out for those who cannot call");
+        let help =
+            format!("give [help.{name}] a `text` with `relay` or `chat`, or write a help that has one before it");
+        self.error(problem.help(help));
     }
 
     /// The words of a playbook: in every spoken language, or in none. Those of a language that lacks them are reported.

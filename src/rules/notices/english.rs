@@ -110,6 +110,10 @@ pub const fn phrase(phrase: Phrase) -> &'static str {
         Phrase::NeverAsk => {
             "We never ask for your password or for a code that we sent you, neither by phone nor by e-mail."
         }
+        Phrase::LookOnly => {
+            "We are being careful with changes at the moment. Nothing about your account or your orders has changed."
+        }
+        Phrase::Away => "We are looking into it. Your account and your orders are safe.",
         Phrase::AsItWas => "This is how it looked on {time}. It may have changed since.",
         Phrase::MayUse => "Automated clients may use these now",
         Phrase::EveryDay => "every day",

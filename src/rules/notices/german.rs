@@ -126,6 +126,10 @@ pub const fn phrase(phrase: Phrase) -> &'static str {
         Phrase::NeverAsk => {
             "Wir fragen Sie nie nach Ihrem Passwort oder nach einem Code, den wir Ihnen geschickt haben, weder am Telefon noch per E-Mail."
         }
+        Phrase::LookOnly => {
+            "Wir sind mit Änderungen gerade vorsichtig. An Ihrem Konto und Ihren Bestellungen hat sich nichts geändert."
+        }
+        Phrase::Away => "Wir kümmern uns darum. Ihr Konto und Ihre Bestellungen sind sicher.",
         Phrase::AsItWas => "So sah es zu diesem Zeitpunkt aus: {time}. Inzwischen kann sich etwas geändert haben.",
         Phrase::MayUse => "Das können Programme jetzt nutzen",
         Phrase::EveryDay => "täglich",

@@ -175,6 +175,10 @@ phrases! {
     Reference "reference" [];
     /// What the company never asks for, in the words of its status page.
     NeverAsk "never_ask" [];
+    /// Beside what can only be looked at now, before anybody has tried to change it: in the journeys feed.
+    LookOnly "look_only" [];
+    /// Beside what does not answer now, before anybody has tried it: in the journeys feed.
+    Away "away" [];
     /// Above a page that shows how things were.
     AsItWas "as_it_was" ["time"];
     /// Above what automation may still use.

@@ -173,6 +173,11 @@ impl Notices {
         &self.languages
     }
 
+    /// The same with their names.
+    pub fn spoken(&self) -> impl Iterator<Item = (LanguageId, &Language)> {
+        (0..).map(LanguageId).zip(&self.languages)
+    }
+
     /// A spoken language.
     pub fn language(&self, id: LanguageId) -> &Language {
         &self.languages[id.index()]

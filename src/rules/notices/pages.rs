@@ -98,6 +98,11 @@ impl Templates {
         self
     }
 
+    /// Whether the operators have a page of their own.
+    pub const fn have_a_page(&self) -> bool {
+        self.page.is_some()
+    }
+
     /// The page of a notice, and why the operators' own was passed over if it was.
     pub fn page(&self, view: &View<'_>) -> (String, Option<Failed>) {
         let failed = match &self.page {

@@ -54,6 +54,7 @@ fn left_out(said: &str, view: &View<'_>) -> Option<String> {
         ("the headline (`headline`)", Some(view.headline)),
         ("the detail (`detail`)", Some(view.detail)),
         ("the reference (`reference`)", Some(view.reference)),
+        ("what is never asked for (`phrases.never_ask`)", Some(view.language.phrase(Phrase::NeverAsk))),
         ("the way to one more proof (`step_up`)", view.step_up),
         ("when to come back (`wait.said`)", wait.as_deref()),
         ("what can be looked at (`read.url`)", view.read),
