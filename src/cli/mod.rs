@@ -16,6 +16,7 @@ mod import;
 mod init;
 mod key;
 mod lists;
+mod notices;
 mod outcome;
 mod run;
 mod say;
@@ -94,6 +95,8 @@ enum Command {
     Init(init::InitArguments),
     /// Print the JSON schema or the reference of the rule files
     Schema(schema::SchemaArguments),
+    /// Show every notice that customers read, who reads it and when
+    Notices(notices::NoticesArguments),
     /// Print what apps and pages need to be told what works now
     Client(client::ClientArguments),
     /// Make a key for a machine that calls your site
@@ -270,6 +273,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Init(arguments) => init::init(&arguments),
         Command::Schema(arguments) => schema::schema(&arguments),
+        Command::Notices(arguments) => notices::notices(&arguments),
         Command::Client(arguments) => client::client(&arguments),
         Command::Key(arguments) => key::key(&arguments),
         Command::Breach(arguments) => breach::breach(&arguments),

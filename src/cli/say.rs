@@ -1,4 +1,4 @@
-//! Words for standard output. A reader that has seen enough (`| head`) is no failure, and never a panic.
+//! Words for standard output, and for pages. A reader that has seen enough (`| head`) is no failure, and never a panic.
 
 use std::io::{self, Write as _};
 
@@ -14,4 +14,20 @@ pub fn say(text: &str) -> io::Result<()> {
 /// The same, with a line end.
 pub fn say_line(text: &str) -> io::Result<()> {
     say(&format!("{text}\n"))
+}
+
+/// Text inside HTML, also between quotes.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            other if other.is_control() => out.push(' '),
+            other => out.push(other),
+        }
+    }
+    out
 }

@@ -25,6 +25,7 @@ pub mod ratelimit;
 pub mod read_only;
 pub mod record;
 mod said;
+pub mod sheet;
 pub mod step_up;
 pub mod streams;
 pub mod tunnel;

@@ -19,7 +19,7 @@ fn without_a_command_it_says_how_it_is_used_and_ends_with_2() {
     let said = terminal.run(&[]);
     assert_eq!(said.code, Some(2));
     let commands = ["run", "check", "demo", "status", "reload", "rollback", "test", "explain", "init", "schema", "key"];
-    let more = ["arm", "confirm", "stand-down", "playbooks", "events", "token", "completions", "man"];
+    let more = ["notices", "arm", "confirm", "stand-down", "playbooks", "events", "token", "completions", "man"];
     for command in commands.into_iter().chain(more) {
         assert!(said.err.contains(&format!("\n  {command} ")), "{}", said.err);
         let help = terminal.run(&[command, "--help"]);

@@ -4,8 +4,9 @@
 
 use std::fmt::Write as _;
 
+use super::super::say::escape;
 use super::measure::Measure;
-use super::picture::{escape, groups, reliability, scores};
+use super::picture::{groups, reliability, scores};
 use super::report::{Part, Report};
 use super::text::{count, percent};
 

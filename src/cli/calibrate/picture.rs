@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use super::super::say::escape;
 use super::groups::Group;
 use super::measure::Measure;
 use super::report::{Band, Part};
@@ -178,21 +179,5 @@ pub fn groups(id: &str, by: &str, groups: &[&Group]) -> String {
         );
     }
     out.push_str("</svg>\n");
-    out
-}
-
-/// Text inside the page.
-pub fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            other if other.is_control() => out.push(' '),
-            other => out.push(other),
-        }
-    }
     out
 }
