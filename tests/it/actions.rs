@@ -5,70 +5,33 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::support::Rig;
-use crate::support::client::{BOTH, Client, Protocol};
+use crate::support::client::{BOTH, Protocol};
 use crate::support::upstream::Upstream;
 
 /// One journey for each action; the signed-in customer of a new browser scores between 55 and 75.
-const JOURNEYS: &str = r#"
-[journeys.login]
-routes = ["POST /login"]
-account = { field = "email" }
-credential = { field = "password" }
-succeeds_on = { status = [303] }
-attempt = [{ at = 37, do = "allow" }, { at = 0, do = "handoff", to = "main" }]
-ladder = [{ at = 53, do = "allow" }, { at = 20, do = "step_up" }, { at = 0, do = "handoff", to = "main" }]
-when_unknown = "step_up"
-
+const JOURNEYS: &str = concat!(
+    include_str!("support/journeys/sign_in_by_password.toml"),
+    r#"
 [journeys.balance]
 routes = ["GET /account/balance"]
 ladder = [{ at = 40, do = "allow" }, { at = 0, do = "handoff", to = "main" }]
 view_line = 40
 when_unknown = "step_up"
 
-[journeys.account_change]
-routes = ["GET /account/email", "POST /account/email"]
-require = { level = "pwd" }
-ladder = [{ at = 30, do = "step_up", level = "mfa", max_age = "10m" }, { at = 0, do = "handoff", to = "main" }]
-when_unknown = "step_up"
-
-[journeys.profile]
-routes = ["GET /account/address", "POST /account/address"]
-ladder = [{ at = 95, do = "allow" }, { at = 40, do = "read_only" }, { at = 0, do = "handoff", to = "main" }]
-view_line = 40
-when_unknown = "step_up"
-
-[journeys.gift]
-routes = ["POST /gift"]
-ladder = [{ at = 100, do = "allow" }, { at = 0, do = "handoff", to = "main" }]
-when_unknown = "handoff"
-
-[journeys.export]
-routes = ["GET /export"]
-ladder = [{ at = 100, do = "allow" }, { at = 0, do = "deny", to = "main" }]
-when_unknown = "deny"
-
-[journeys.search]
-routes = ["GET /search"]
-ladder = [{ at = 100, do = "allow" }, { at = 0, do = "throttle", every = "10s" }]
-when_unknown = "throttle"
-
+"#,
+    include_str!("support/journeys/each_action.toml"),
+    r#"
 [[refuse]]
 name = "secrets"
 when = { path_suffix = "/.env" }
-"#;
-
-pub async fn signed_in(rig: &Rig, protocol: Protocol) -> Client {
-    let mut client = rig.client(protocol);
-    let answer = client.post("/login", "email=ada%40example.test&password=right").await;
-    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
-    client
-}
+"#
+);
 
 #[tokio::test]
 async fn allow_passes_the_request_on_and_tells_the_upstream_what_weir_knows() {
     let rig = Rig::with(JOURNEYS);
     for protocol in BOTH {
-        let mut client = signed_in(&rig, protocol).await;
+        let mut client = rig.signed_in(protocol).await;
         let spoofed = [("weir-confidence", "100"), ("Weir_Journey", "none"), ("x-forwarded-for", "1.2.3.4")];
         let answer = client.send("GET", "/account/balance?of=today", &spoofed, "").await;
         assert_eq!((answer.status, answer.text()), (StatusCode::OK, "GET /account/balance?of=today"));
@@ -92,7 +55,7 @@ async fn allow_passes_the_request_on_and_tells_the_upstream_what_weir_knows() {
 async fn step_up_challenges_a_program_and_lets_it_through_once_the_proof_is_given() {
     for protocol in BOTH {
         let rig = Rig::with(JOURNEYS);
-        let mut client = signed_in(&rig, protocol).await;
+        let mut client = rig.signed_in(protocol).await;
         let asked = client.post("/account/email", "email=new").await;
         assert_eq!(asked.status, StatusCode::UNAUTHORIZED);
         let challenge = asked.header("www-authenticate");
@@ -129,7 +92,7 @@ async fn step_up_challenges_a_program_and_lets_it_through_once_the_proof_is_give
 async fn step_up_takes_a_browser_to_the_page_and_back_to_where_it_was() {
     for protocol in BOTH {
         let rig = Rig::with(JOURNEYS);
-        let mut client = signed_in(&rig, protocol).await;
+        let mut client = rig.signed_in(protocol).await;
         let navigate = [("sec-fetch-mode", "navigate"), ("accept", "text/html")];
         let sent = client.send("GET", "/account/email?tab=2", &navigate, "").await;
         assert_eq!(sent.status, StatusCode::SEE_OTHER);
@@ -158,7 +121,7 @@ async fn step_up_takes_a_browser_to_the_page_and_back_to_where_it_was() {
 #[tokio::test]
 async fn a_client_that_repeats_a_challenged_request_for_ever_is_told_in_a_way_that_ends_it() {
     let rig = Rig::with(JOURNEYS);
-    let mut client = signed_in(&rig, Protocol::H1).await;
+    let mut client = rig.signed_in(Protocol::H1).await;
     let mut statuses = Vec::new();
     for _ in 0..5 {
         let asked = client.post("/account/email", "email=new").await;
@@ -172,7 +135,7 @@ async fn a_client_that_repeats_a_challenged_request_for_ever_is_told_in_a_way_th
 async fn read_only_shows_and_does_not_change() {
     let rig = Rig::with(JOURNEYS);
     for protocol in BOTH {
-        let mut client = signed_in(&rig, protocol).await;
+        let mut client = rig.signed_in(protocol).await;
         assert_eq!(client.get("/account/address").await.status, StatusCode::OK);
         let before = rig.upstream.seen().len();
         let held = client.post("/account/address", "street=1").await;
@@ -195,7 +158,7 @@ async fn read_only_shows_and_does_not_change() {
 async fn handoff_gives_a_reference_and_says_which_help_is_open_now() {
     let rig = Rig::with(JOURNEYS);
     for protocol in BOTH {
-        let mut client = signed_in(&rig, protocol).await;
+        let mut client = rig.signed_in(protocol).await;
         let given = client.post("/gift", "").await;
         assert_eq!(given.status, StatusCode::FORBIDDEN);
         let problem = given.json();
@@ -209,7 +172,7 @@ async fn handoff_gives_a_reference_and_says_which_help_is_open_now() {
         assert_eq!(again.json()["handoff"]["reference"], reference, "one open reference, however often it asks");
     }
     rig.advance(Duration::from_secs(11 * 3600));
-    let mut late = signed_in(&rig, Protocol::H1).await;
+    let mut late = rig.signed_in(Protocol::H1).await;
     let contact = late.post("/gift", "").await.json()["exits"][0].clone();
     assert_eq!((&contact["open"], &contact["opens"]), (&false.into(), &"2026-11-03T08:00:00Z".into()));
     assert_eq!(contact["otherwise"], "callback");
@@ -307,7 +270,7 @@ async fn an_upstream_that_is_gone_is_said_calmly_and_honestly() {
 async fn what_no_site_or_journey_can_mean_is_refused_before_it_is_judged() {
     let rig = Rig::with(JOURNEYS);
     for protocol in BOTH {
-        let mut client = signed_in(&rig, protocol).await;
+        let mut client = rig.signed_in(protocol).await;
         for (method, path, status) in [
             ("DELETE", "/account/balance", 405),
             ("GET", "/account;x/balance", 400),
@@ -335,7 +298,7 @@ async fn what_no_site_or_journey_can_mean_is_refused_before_it_is_judged() {
 #[tokio::test]
 async fn every_request_leaves_one_line_with_its_reasons_and_no_secret() {
     let rig = Rig::with(JOURNEYS);
-    let mut client = signed_in(&rig, Protocol::H2).await;
+    let mut client = rig.signed_in(Protocol::H2).await;
     client.get("/account/balance").await;
     client.post("/gift", "").await;
     client.get("/secret-token-in-a-path?token=hunter2").await;

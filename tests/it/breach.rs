@@ -18,16 +18,7 @@ use crate::support::program::{GATEWAY, Terminal};
 use crate::support::upstream::Upstream;
 use crate::support::{GROUND, NOON, Rig};
 
-const JOURNEYS: &str = r#"
-[journeys.login]
-routes = ["POST /login"]
-account = { field = "email" }
-credential = { field = "password" }
-succeeds_on = { status = [303] }
-attempt = [{ at = 37, do = "allow" }, { at = 0, do = "handoff", to = "main" }]
-ladder = [{ at = 53, do = "allow" }, { at = 20, do = "step_up" }, { at = 0, do = "handoff", to = "main" }]
-when_unknown = "step_up"
-"#;
+const JOURNEYS: &str = include_str!("support/journeys/sign_in_by_password.toml");
 
 const LAW: &str = r#"
 [breach]
@@ -203,11 +194,7 @@ fn everything_said(terminal: &Terminal, sign_ins: impl FnOnce(SocketAddr)) -> St
 fn no_password_is_in_any_log_decision_or_file() {
     let upstream = Upstream::shop();
     let terminal = Terminal::new();
-    for (name, text) in GROUND.iter().chain(&[("journeys.toml", JOURNEYS), ("breach.toml", LAW)]) {
-        let text = text.replace("http://127.0.0.1:1\"", &format!("http://{}\"", upstream.address));
-        terminal.write(&format!("rules/{name}"), &text);
-    }
-    terminal.write("rules/gateway.toml", GATEWAY);
+    terminal.ground(&upstream, &[("journeys.toml", JOURNEYS), ("breach.toml", LAW)], GATEWAY);
     let lists = Lists::below(&terminal.path("rules"));
     lists.passwords(&["right-Pfauenfeder"]);
     lists.pairs(&[("ada", "right-Pfauenfeder")]);
@@ -243,11 +230,7 @@ fn no_password_is_in_any_log_decision_or_file() {
 fn a_file_that_is_replaced_is_taken_up_without_being_told_and_a_bad_one_is_said() {
     let upstream = Upstream::shop();
     let terminal = Terminal::new();
-    for (name, text) in GROUND.iter().chain(&[("journeys.toml", JOURNEYS), ("breach.toml", LAW)]) {
-        let text = text.replace("http://127.0.0.1:1\"", &format!("http://{}\"", upstream.address));
-        terminal.write(&format!("rules/{name}"), &text);
-    }
-    terminal.write("rules/gateway.toml", GATEWAY);
+    terminal.ground(&upstream, &[("journeys.toml", JOURNEYS), ("breach.toml", LAW)], GATEWAY);
     let lists = Lists::below(&terminal.path("rules"));
     lists.passwords(&["hunter2"]);
     lists.accounts(&[]);

@@ -24,7 +24,8 @@ use crate::support::{Rig, golden};
 pub const FEED: &str = "/.well-known/weir/journeys";
 
 /// A signed-in customer of a new browser scores between 55 and 75.
-pub const JOURNEYS: &str = r#"
+pub const JOURNEYS: &str = concat!(
+    r#"
 [languages]
 speak = ["en", "de"]
 
@@ -51,38 +52,15 @@ ladder = [{ at = 40, do = "allow" }, { at = 20, do = "step_up" }, { at = 0, do =
 contained = "read_only"
 when_unknown = "step_up"
 
-[journeys.account_change]
-routes = ["GET /account/email", "POST /account/email"]
-require = { level = "pwd" }
-ladder = [{ at = 30, do = "step_up", level = "mfa", max_age = "10m" }, { at = 0, do = "handoff", to = "main" }]
-when_unknown = "step_up"
-
-[journeys.profile]
-routes = ["GET /account/address", "POST /account/address"]
-ladder = [{ at = 95, do = "allow" }, { at = 40, do = "read_only" }, { at = 0, do = "handoff", to = "main" }]
-view_line = 40
-when_unknown = "step_up"
-
-[journeys.gift]
-routes = ["POST /gift"]
-ladder = [{ at = 100, do = "allow" }, { at = 0, do = "handoff", to = "main" }]
-when_unknown = "handoff"
-
-[journeys.export]
-routes = ["GET /export"]
-ladder = [{ at = 100, do = "allow" }, { at = 0, do = "deny", to = "main" }]
-when_unknown = "deny"
-
-[journeys.search]
-routes = ["GET /search"]
-ladder = [{ at = 100, do = "allow" }, { at = 0, do = "throttle", every = "10s" }]
-when_unknown = "throttle"
-
+"#,
+    include_str!("support/journeys/each_action.toml"),
+    r#"
 [journeys.inner]
 routes = ["GET /inner"]
 ladder = [{ at = 0, do = "allow" }]
 listed = false
-"#;
+"#
+);
 
 /// Buying is by phone, looking at the balance is all that is left of it, and signing in takes one more proof.
 pub const STORM: &str = r#"
@@ -128,13 +106,6 @@ fn rig_with(files: &[(&str, &str)], adjust: impl FnOnce(&mut Options)) -> Rig {
 
 fn rig() -> Rig {
     rig_with(&[], |_| {})
-}
-
-async fn signed_in(rig: &Rig, protocol: Protocol) -> Client {
-    let mut client = rig.client(protocol);
-    let answer = client.post("/login", "email=ada%40example.test&password=right").await;
-    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
-    client
 }
 
 /// The states by journey.
@@ -186,7 +157,7 @@ async fn everybody_is_told_what_holds_for_everybody_and_nothing_of_their_address
 async fn a_customer_is_told_what_a_request_then_finds() {
     let rig = rig();
     for protocol in BOTH {
-        let mut client = signed_in(&rig, protocol).await;
+        let mut client = rig.signed_in(protocol).await;
         let told = client.get(FEED).await.json();
         assert_eq!(told["about"], "you");
         for (name, expected, method, path, status) in [
@@ -230,7 +201,7 @@ async fn a_customer_is_told_what_a_request_then_finds() {
 #[tokio::test]
 async fn the_words_are_the_playbooks_in_the_readers_language_and_say_until_when() {
     let rig = rig();
-    let mut customer = signed_in(&rig, Protocol::H2).await;
+    let mut customer = rig.signed_in(Protocol::H2).await;
     arm(&rig, "storm", &because("a test")).unwrap();
     let mut text = String::new();
     for language in ["en", "de"] {
@@ -256,7 +227,7 @@ async fn the_words_are_the_playbooks_in_the_readers_language_and_say_until_when(
 async fn a_client_that_has_the_answer_is_told_so_and_other_methods_and_origins_as_everywhere() {
     let rig = rig();
     for protocol in BOTH {
-        let mut client = signed_in(&rig, protocol).await;
+        let mut client = rig.signed_in(protocol).await;
         let first = client.get(FEED).await;
         let tag = first.header("etag").to_owned();
         rig.advance(Duration::from_secs(5));
@@ -313,8 +284,8 @@ async fn a_law_without_the_feed_leaves_its_paths_to_the_application() {
 #[tokio::test]
 async fn one_customer_who_asks_without_end_is_told_when_to_come_back_and_keeps_nobody_else_out() {
     let rig = rig();
-    let mut client = signed_in(&rig, Protocol::H2).await;
-    let mut other = signed_in(&rig, Protocol::H1).await;
+    let mut client = rig.signed_in(Protocol::H2).await;
+    let mut other = rig.signed_in(Protocol::H1).await;
     let mut last = StatusCode::OK;
     for _ in 0..30 {
         let answer = client.get(FEED).await;
@@ -400,7 +371,7 @@ async fn events_tell_at_once_and_at_each_change_of_the_law_and_the_posture() {
     let mut all = Vec::new();
     for protocol in BOTH {
         all.push(Events::open(&rig.client(protocol)).await.unwrap());
-        all.push(Events::open(&signed_in(&rig, protocol).await).await.unwrap());
+        all.push(Events::open(&rig.signed_in(protocol).await).await.unwrap());
     }
     all.push(Events::open(&rig.clear_client()).await.unwrap());
     for events in &mut all {
@@ -454,7 +425,7 @@ async fn an_upstream_that_goes_and_comes_back_is_an_event() {
     let journeys = JOURNEYS.replacen("contained = \"read_only\"", keeps, 1);
     let rig = Rig::start(&journeys, upstream, &[("sites.toml", SITES)], |_| {});
     let mut events = Events::open(&rig.client(Protocol::H2)).await.unwrap();
-    let mut hers = Events::open(&signed_in(&rig, Protocol::H1).await).await.unwrap();
+    let mut hers = Events::open(&rig.signed_in(Protocol::H1).await).await.unwrap();
     assert_eq!(state(&events.next().await, "search"), "open");
     assert_eq!(state(&hers.next().await, "balance"), "open");
     well.store(false, Ordering::Relaxed);
@@ -479,7 +450,7 @@ async fn an_upstream_that_goes_and_comes_back_is_an_event() {
 async fn listeners_end_with_their_session_and_at_a_drain_and_leave_room_for_others() {
     let gateway = "[bounds]\nstreams = 3\n";
     let mut rig = rig_with(&[("gateway.toml", gateway)], |_| {});
-    let mut customer = signed_in(&rig, Protocol::H1).await;
+    let mut customer = rig.signed_in(Protocol::H1).await;
     let mut hers = Events::open(&customer).await.unwrap();
     let mut other = Events::open(&rig.client(Protocol::H2)).await.unwrap();
     assert_eq!(hers.next().await["about"], "you");

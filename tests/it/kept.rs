@@ -13,7 +13,6 @@ use weir::snapshots::{About, Began, Bounds, FILE, Incoming, Kind, PageKey, Selec
 use weir::subject::Names;
 use weir::telemetry::Telemetry;
 
-use crate::support::GROUND;
 use crate::support::NOON;
 use crate::support::program::{GATEWAY, Terminal};
 use crate::support::upstream::Upstream;
@@ -262,11 +261,7 @@ snapshot = { mask = ["/card"] }
 
 /// A shop's rules, and answers to import: from one number up to another.
 fn ready(terminal: &Terminal, upstream: &Upstream) {
-    for (name, text) in GROUND.iter().chain(&[("journeys.toml", LAW)]) {
-        let text = text.replace("http://127.0.0.1:1", &format!("http://{}", upstream.address));
-        terminal.write(&format!("rules/{name}"), &text);
-    }
-    terminal.write("rules/gateway.toml", GATEWAY);
+    terminal.ground(upstream, &[("journeys.toml", LAW)], GATEWAY);
 }
 
 fn lines(from: usize, to: usize) -> String {

@@ -20,7 +20,6 @@ use weir::rules::posture::{Armed, Posture, Ramp, Scope};
 use weir::rules::ruleset::{Action, InShadow, JourneyId, Ladder, RuleSet, Rung};
 use weir::rules::source::Sources;
 
-use crate::actions::signed_in;
 use crate::judge::{NOW, any_readings, strictness};
 use crate::law::{law, shared};
 use crate::support::client::BOTH;
@@ -473,15 +472,9 @@ fn a_case_is_rehearsed_with_the_playbook_of_its_file_and_those_that_it_names() {
 
 // From here on with a running Weir.
 
-const SHOP: &str = r#"
-[journeys.login]
-routes = ["POST /login"]
-account = { field = "email" }
-succeeds_on = { status = [303] }
-attempt = [{ at = 37, do = "allow" }, { at = 0, do = "handoff", to = "main" }]
-ladder = [{ at = 53, do = "allow" }, { at = 20, do = "step_up" }, { at = 0, do = "handoff", to = "main" }]
-when_unknown = "step_up"
-
+const SHOP: &str = concat!(
+    include_str!("support/journeys/sign_in.toml"),
+    r#"
 [journeys.balance]
 routes = ["GET /account/balance"]
 ladder = [{ at = 40, do = "allow" }, { at = 0, do = "handoff", to = "main" }]
@@ -495,7 +488,8 @@ ladder = [{ at = 0, do = "allow" }]
 routes = ["GET /search"]
 ladder = [{ at = 54, do = "allow" }, { at = 0, do = "step_up", mode = "shadow" }]
 when_unknown = "step_up"
-"#;
+"#
+);
 
 const LOCKED: &str = r#"
 summary = "x"
@@ -533,7 +527,7 @@ async fn an_armed_playbook_holds_the_next_request_of_an_open_connection_and_ends
     for protocol in BOTH {
         let other = Upstream::answering(|_| http::Response::new("from elsewhere".into()));
         let rig = rig(&other);
-        let client = signed_in(&rig, protocol).await;
+        let client = rig.signed_in(protocol).await;
         let mut again = client.clone();
         let mut connection = client.connect().await;
         let mut status = async |method: &str, path: &str| {
@@ -573,7 +567,7 @@ async fn what_is_in_shadow_is_logged_and_counted_and_holds_nobody() {
     let rig = rig(&other);
     let shadow = Armed { shadow: true, ..armed("locked", NOON, NOON.plus(HOUR)) };
     install(&rig, Posture { armed: vec![shadow] });
-    let mut client = signed_in(&rig, BOTH[0]).await;
+    let mut client = rig.signed_in(BOTH[0]).await;
     assert_eq!(client.get("/account/balance").await.status, StatusCode::OK);
     assert!(!rig.upstream.last().headers.contains_key("weir-posture"), "the upstream is told what is enforced");
     assert_eq!(client.get("/orders").await.text(), "GET /orders");

@@ -12,15 +12,9 @@ use crate::support::upstream::Upstream;
 use crate::support::{GROUND, NOON, Rig};
 use crate::upgrades;
 
-const JOURNEYS: &str = r#"
-[journeys.login]
-routes = ["POST /login"]
-account = { field = "email" }
-succeeds_on = { status = [303] }
-attempt = [{ at = 0, do = "allow" }]
-ladder = [{ at = 1, do = "allow" }, { at = 0, do = "handoff", to = "main" }]
-when_unknown = "allow"
-
+const JOURNEYS: &str = concat!(
+    include_str!("support/journeys/sign_in_of_anybody.toml"),
+    r#"
 [journeys.balance]
 routes = ["GET /balance"]
 require = { level = "pwd" }
@@ -31,7 +25,8 @@ when_unknown = "step_up"
 routes = ["POST /transfer"]
 ladder = [{ at = 0, do = "step_up", level = "mfa" }]
 when_unknown = "step_up"
-"#;
+"#
+);
 
 pub const CAEP: &str = "https://schemas.openid.net/secevent/caep/event-type/";
 pub const RISC: &str = "https://schemas.openid.net/secevent/risc/event-type/";

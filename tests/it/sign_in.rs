@@ -10,22 +10,8 @@ use crate::support::Rig;
 use crate::support::client::{BOTH, Client, Protocol};
 use crate::support::upstream::Upstream;
 
-const JOURNEYS: &str = r#"
-[journeys.login]
-routes = ["POST /login"]
-account = { field = "email" }
-succeeds_on = { status = [303] }
-attempt = [{ at = 37, do = "allow" }, { at = 0, do = "handoff", to = "main" }]
-ladder = [{ at = 53, do = "allow" }, { at = 20, do = "step_up" }, { at = 0, do = "handoff", to = "main" }]
-when_unknown = "step_up"
-
-[journeys.balance]
-routes = ["GET /account/balance"]
-require = { level = "pwd" }
-ladder = [{ at = 40, do = "allow" }, { at = 0, do = "handoff", to = "main" }]
-view_line = 40
-when_unknown = "step_up"
-"#;
+const JOURNEYS: &str =
+    concat!(include_str!("support/journeys/sign_in.toml"), include_str!("support/journeys/own_balance.toml"));
 
 /// The same, where a sign-in from anywhere new falls short.
 fn careful() -> String {

@@ -23,15 +23,9 @@ use crate::support::client::{Answer, BOTH, Client, Protocol, whole};
 use crate::support::upstream::{Seen, Upstream};
 use crate::support::{GROUND, Rig};
 
-pub const JOURNEYS: &str = r#"
-[journeys.login]
-routes = ["POST /login"]
-account = { field = "email" }
-succeeds_on = { status = [303] }
-attempt = [{ at = 0, do = "allow" }]
-ladder = [{ at = 1, do = "allow" }, { at = 0, do = "handoff", to = "main" }]
-when_unknown = "allow"
-
+pub const JOURNEYS: &str = concat!(
+    include_str!("support/journeys/sign_in_of_anybody.toml"),
+    r#"
 [journeys.balance]
 routes = ["GET /balance", "GET /orders/{id}"]
 ladder = [{ at = 40, do = "allow" }, { at = 0, do = "handoff", to = "main" }]
@@ -43,7 +37,8 @@ snapshot = { keep = "30d" }
 [journeys.account_change]
 routes = ["POST /password"]
 ladder = [{ at = 0, do = "allow" }]
-"#;
+"#
+);
 
 /// The journeys with this in place of what the balance keeps.
 pub fn keeping(snapshot: &str) -> String {

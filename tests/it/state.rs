@@ -27,9 +27,10 @@ use crate::control::{ask, audit, far, over};
 use crate::support::client::Protocol;
 use crate::support::program::{GATEWAY, Said, Terminal};
 use crate::support::upstream::Upstream;
-use crate::support::{GROUND, NOON, Rig, golden};
+use crate::support::{NOON, Rig, golden};
 
-const JOURNEYS: &str = r#"
+const JOURNEYS: &str = concat!(
+    r#"
 [journeys.login]
 routes = ["POST /login"]
 account = { field = "email" }
@@ -38,13 +39,9 @@ attempt = [{ at = 20, do = "allow" }, { at = 0, do = "handoff", to = "main" }]
 ladder = [{ at = 53, do = "allow" }, { at = 20, do = "step_up" }, { at = 0, do = "handoff", to = "main" }]
 when_unknown = "step_up"
 
-[journeys.balance]
-routes = ["GET /account/balance"]
-require = { level = "pwd" }
-ladder = [{ at = 40, do = "allow" }, { at = 0, do = "handoff", to = "main" }]
-view_line = 40
-when_unknown = "step_up"
-"#;
+"#,
+    include_str!("support/journeys/own_balance.toml")
+);
 
 /// Every sign-in from anywhere new falls short.
 fn careful() -> String {
@@ -54,11 +51,7 @@ fn careful() -> String {
 /// A terminal with these journeys, that writes what it remembers every moment.
 fn terminal(journeys: &str, upstream: &Upstream) -> Terminal {
     let terminal = Terminal::new();
-    for (name, text) in GROUND.iter().chain(&[("journeys.toml", journeys)]) {
-        let text = text.replace("http://127.0.0.1:1", &format!("http://{}", upstream.address));
-        terminal.write(&format!("rules/{name}"), &text);
-    }
-    terminal.write("rules/gateway.toml", &format!("{GATEWAY}[memory]\ncheckpoint = \"1s\"\n"));
+    terminal.ground(upstream, &[("journeys.toml", journeys)], &format!("{GATEWAY}[memory]\ncheckpoint = \"1s\"\n"));
     terminal
 }
 

@@ -48,8 +48,22 @@ impl Asked {
     }
 }
 
+/// Whether an account can have this name: wherever one is given, the same names are taken.
+pub(super) fn is_name(account: &str) -> bool {
+    !account.trim().is_empty() && account.len() <= NAME
+}
+
+/// Refuses more rows than are taken together.
+pub(super) fn few(rows: usize, most: usize) -> Result<(), Problem> {
+    if rows > most {
+        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("at most {most} rows come together"));
+        return Err(problem.help("send the rest in another request"));
+    }
+    Ok(())
+}
+
 fn named(account: &str) -> Result<(), Problem> {
-    if account.trim().is_empty() || account.len() > NAME {
+    if !is_name(account) {
         let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "this is no account's name");
         return Err(problem.help("give it as its owner types it at sign-in, or as tokens carry it"));
     }
@@ -171,10 +185,7 @@ pub(super) async fn import(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let Rows { dry_run, rows } = read(&body)?;
-    if rows.len() > ROWS {
-        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("at most {ROWS} rows come together"));
-        return Err(problem.help("send the rest in another request"));
-    }
+    few(rows.len(), ROWS)?;
     for row in &rows {
         named(&row.account)?;
     }

@@ -16,6 +16,7 @@ use http::HeaderValue;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::memory::{few, is_name};
 use super::problem::Problem;
 use super::rules::read;
 use super::{Control, blocking};
@@ -27,8 +28,6 @@ use crate::rules::snapshots::SnapshotLaw;
 use crate::rules::target;
 use crate::snapshots::{About, Incoming, PageKey, Pointer};
 
-/// Characters of the longest name.
-const NAME: usize = 320;
 /// Bytes of the longest target.
 const TARGET: usize = 8 * 1024;
 /// Rows that come together.
@@ -73,10 +72,7 @@ pub(super) async fn put(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let Rows { dry_run, rows } = read(&body)?;
-    if rows.len() > ROWS {
-        let problem = Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("at most {ROWS} rows come together"));
-        return Err(problem.help("send the rest in another request"));
-    }
+    few(rows.len(), ROWS)?;
     if !control.snapshots.on() {
         let trouble = control.snapshots.standing().trouble;
         let why = trouble.map_or_else(|| "no snapshots are kept".to_owned(), |why| format!("snapshots are off: {why}"));
@@ -131,7 +127,7 @@ fn said(why: &'static str) -> &'static str {
 
 fn answer(control: &Control, law: &InForce, row: Row, now: Moment) -> Result<Incoming, String> {
     let Row { subject, host, target, content_type, as_of, body } = row;
-    if subject.trim().is_empty() || subject.len() > NAME {
+    if !is_name(&subject) {
         return Err("the subject is no account's name".to_owned());
     }
     let rules = &law.rules;

@@ -139,6 +139,14 @@ impl Rig {
         Client::tls(self.weir().addresses[0], &certificate, protocol)
     }
 
+    /// A client of the TLS listener who has just signed in, in a browser that nobody knows.
+    pub async fn signed_in(&self, protocol: Protocol) -> Client {
+        let mut client = self.client(protocol);
+        let answer = client.post("/login", "email=ada%40example.test&password=right").await;
+        assert_eq!(answer.status, http::StatusCode::SEE_OTHER, "{}", answer.text());
+        client
+    }
+
     /// A client of the listener in clear text.
     pub fn clear_client(&self) -> Client {
         Client::clear(self.weir().addresses[1])

@@ -5,6 +5,9 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 
+use super::GROUND;
+use super::upstream::Upstream;
+
 /// A terminal: a place, and the program in it.
 pub struct Terminal {
     pub dir: tempfile::TempDir,
@@ -34,6 +37,16 @@ impl Terminal {
             self.write(&format!("rules/{name}"), &text);
         }
         self.write("rules/gateway.toml", GATEWAY);
+    }
+
+    /// The ground rules with these files, in front of this upstream.
+    pub fn ground(&self, upstream: &Upstream, files: &[(&str, &str)], gateway: &str) {
+        let upstream = format!("http://{}\"", upstream.address);
+        for (name, text) in GROUND.iter().chain(files) {
+            let text = text.replace("http://127.0.0.1:1\"", &upstream);
+            self.write(&format!("rules/{name}"), &text);
+        }
+        self.write("rules/gateway.toml", gateway);
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
