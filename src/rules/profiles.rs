@@ -81,6 +81,11 @@ pub struct Choice {
 const LOOKED_AT: usize = 512;
 
 impl Profiles {
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Profile> {
+        self.all.iter()
+    }
+
     /// Whether there is any.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()

@@ -327,5 +327,13 @@ fn a_page_of_the_operators_own_is_shown_as_it_is_and_cannot_do_anything() {
     let wrote = terminal.run(&["notices", "--html", "notices.html"]);
     assert_eq!(wrote.code, Some(0), "{wrote:?}");
     let page = std::fs::read_to_string(terminal.path("notices.html")).unwrap();
+    let own = "<dt>Apps of the profile old_app: status 503, application/vnd.shop+json</dt>";
+    assert!(page.contains(own) && page.contains("&quot;title&quot;: &quot;Let us take your order together&quot;"));
+    let json: Value = serde_json::from_str(&terminal.run(&["notices", "--json"]).out).unwrap();
+    let handoff = &json["parts"][0]["notices"][0];
+    let apps = &handoff["said"][1]["apps"][0];
+    assert_eq!((&handoff["status"], &apps["profile"], &apps["status"]), (&403.into(), &"old_app".into(), &503.into()));
+    let body: Value = serde_json::from_str(apps["body"].as_str().unwrap()).unwrap();
+    assert_eq!(body["error"]["title"], "Wir nehmen Ihre Bestellung gemeinsam auf");
     assert!(page.contains("<iframe sandbox title=\"The page in en\" srcdoc=\"<!doctype html>"), "{page:.3000}");
 }

@@ -118,6 +118,12 @@ fn spoken(out: &mut String, said: &Said) {
     if let Some(grpc) = &said.grpc {
         let _ = writeln!(out, "<dt>gRPC status {}</dt>\n<dd {lang}>{}</dd>", grpc.status, escape(&grpc.message));
     }
+    for app in &said.apps {
+        let name = escape(&app.profile);
+        let kind = escape(&app.content_type);
+        let _ = writeln!(out, "<dt>Apps of the profile {name}: status {}, {kind}</dt>", app.status);
+        let _ = writeln!(out, "<dd><pre {lang}>{}</pre></dd>", lines(&app.body));
+    }
     if let Some(problem) = &said.problem {
         let _ =
             writeln!(out, "<dt>Apps: problem+json</dt>\n<dd><pre {lang}>{}</pre></dd>", lines(&format!("{problem:#}")));

@@ -1,6 +1,6 @@
 //! One notice in one language, in every channel: rendered by what answers customers, and taken off the answer.
 
-use http::header::LOCATION;
+use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, Response};
 use serde::Serialize;
 use serde_json::Value;
@@ -13,6 +13,7 @@ use crate::gate::notice::{Exit, Notice, Reader, Voice};
 use crate::gate::step_up;
 use crate::judge::outlook::{Outlook, Standing};
 use crate::rules::notices::{Language, LanguageId};
+use crate::rules::profiles::Profile;
 use crate::rules::ruleset::{JourneyId, RuleSet};
 
 /// What is said in one language.
@@ -28,6 +29,9 @@ pub struct Said {
     /// For an app or a program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<Value>,
+    /// For the apps that have a profile: each in its own format, or with its own status.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub apps: Vec<App>,
     /// For a gRPC client: the status and its message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grpc: Option<Grpc>,
@@ -53,6 +57,19 @@ pub struct Page {
     pub built_in: bool,
 }
 
+/// What an app of a profile is answered.
+#[derive(Debug, Serialize)]
+pub struct App {
+    /// Its profile.
+    pub profile: String,
+    /// The status.
+    pub status: u16,
+    /// What the body is.
+    pub content_type: String,
+    /// The body.
+    pub body: String,
+}
+
 /// A gRPC status.
 #[derive(Debug, Serialize)]
 pub struct Grpc {
@@ -66,11 +83,9 @@ impl Said {
     /// What is said of this in this language.
     pub(super) fn of(rules: &RuleSet, met: &Met, (spoken, language): (LanguageId, &Language)) -> Self {
         let notice = met.notice.as_ref();
-        let answer = |notice: &Notice, reader| {
-            let words = met.journey.map(|journey| &rules.journey(journey).words);
-            let voice = Voice { journey: words, spoken, ..Voice::plain(&rules.notices, reader, met.now) };
-            notice.clone().answer(&voice, ID)
-        };
+        let words = met.journey.map(|journey| &rules.journey(journey).words);
+        let voice = |reader| Voice { journey: words, spoken, ..Voice::plain(&rules.notices, reader, met.now) };
+        let answer = |notice: &Notice, reader| notice.clone().answer(&voice(reader), ID);
         let page = notice.map(|notice| {
             let mut notice = notice.clone();
             let leads_to = notice.exits.iter().find_map(|exit| match exit {
@@ -92,6 +107,10 @@ impl Said {
             problem: notice.and_then(|notice| {
                 serde_json::from_str(&text(answer(notice, Reader::Program).response.into_body())).ok()
             }),
+            apps: notice.map_or_else(Vec::new, |notice| {
+                let program = voice(Reader::Program);
+                rules.profiles.iter().filter_map(|profile| app(notice, profile, program)).collect()
+            }),
             grpc: notice.map(|notice| grpc(answer(notice, Reader::Grpc).response.headers())),
             feed: outlook.and_then(|outlook| feed(rules, outlook, spoken, met)),
             banner: outlook.and_then(|outlook| above(rules, outlook, spoken, met)),
@@ -102,6 +121,21 @@ impl Said {
 fn page(response: Response<Body>, built_in: bool) -> Page {
     let leads_to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()).map(str::to_owned);
     Page { status: response.status().as_u16(), leads_to, html: text(response.into_body()), built_in }
+}
+
+/// What an app of this profile is answered, where that is its own.
+fn app(notice: &Notice, profile: &Profile, voice: Voice<'_>) -> Option<App> {
+    let response = notice.clone().answer(&Voice { profile: Some(profile), ..voice }, ID).response;
+    let status = response.status();
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let content_type = kind.unwrap_or_default().to_owned();
+    let own = profile.body.is_some() || status != notice.status;
+    own.then(|| App {
+        profile: profile.name.to_string(),
+        status: status.as_u16(),
+        content_type,
+        body: text(response.into_body()),
+    })
 }
 
 /// The text of a body that was made here.
