@@ -5,15 +5,22 @@
 use super::context::Context;
 use super::continuity::feed;
 use super::notice::{Exit, May, Notice, Reader};
+use crate::clock::Moment;
+use crate::rules::ruleset::{JourneyId, RuleSet};
 
 /// Bytes of routes that one answer names. Journeys that come after them are left off; the feed of what works tells of those.
 const MOST: usize = 2048;
 
 /// The notice: a program reads what it may still use, and where it hears when that changes.
 pub fn notice(context: &Context<'_>, reader: Reader) -> Notice {
-    let mut notice = Notice::automation_narrowed();
     let (prepared, rules) = (context.prepared, context.prepared.rules());
     let may = prepared.law.effects.automation_may(rules, context.journey, context.channel, context.now);
+    told(rules, may, reader)
+}
+
+/// The same of a law alone: the journeys that may still be used, and until when.
+pub fn told(rules: &RuleSet, may: Option<(Vec<JourneyId>, Moment)>, reader: Reader) -> Notice {
+    let mut notice = Notice::automation_narrowed();
     if let Some((journeys, until)) = may {
         notice.until = Some(until);
         let mut room = MOST;

@@ -17,6 +17,7 @@ use crate::arming::{arm, because};
 use crate::feed::{JOURNEYS, STORM};
 use crate::notices::{help, situations, speaking};
 use crate::support::chromium::Chromium;
+use crate::support::program::Terminal;
 use crate::support::upstream::Upstream;
 use crate::support::{NOON, Rig, npm};
 
@@ -239,6 +240,44 @@ async fn every_page_is_for_everybody_read_aloud_by_keyboard_enlarged_in_the_dark
     media(&mut browser, "screen", SCHEMES[0]).await;
     window(&mut browser, 1280, 1024, 1).await;
     a_kept_page(&mut browser).await;
+}
+
+/// The sheet is read by people too, all of it at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sheet_of_notices_is_for_everybody_who_answers_for_the_words() {
+    let terminal = Terminal::new();
+    terminal.rules("http://127.0.0.1:1");
+    assert_eq!(terminal.run(&["notices", "--html", "notices.html"]).code, Some(0));
+    let sheet = Bytes::from(std::fs::read(terminal.path("notices.html")).unwrap());
+    let upstream = Upstream::answering(move |_| {
+        let mut answer = Response::new(Full::new(sheet.clone()));
+        answer.headers_mut().insert("content-type", HeaderValue::from_static("text/html; charset=utf-8"));
+        answer
+    });
+    let axe = std::fs::read_to_string(npm::fetched("axe-core@4.14.1", "node_modules/axe-core/axe.min.js")).unwrap();
+    let mut browser = Chromium::start().await;
+    browser.ask("Page.addScriptToEvaluateOnNewDocument", json!({ "source": axe })).await;
+    window(&mut browser, 1280, 1024, 1).await;
+    media(&mut browser, "screen", SCHEMES[0]).await;
+    browser.open(&format!("http://{}/", upstream.address)).await;
+    assert_eq!(findings(&mut browser, None).await, json!([]));
+    let bare = "document.scripts.length + performance.getEntriesByType('resource').length";
+    assert_eq!(browser.value(bare).await, 0, "it runs or fetches something");
+    media(&mut browser, "screen", SCHEMES[1]).await;
+    assert_eq!(findings(&mut browser, Some("color-contrast")).await, json!([]), "in the dark");
+    for (width, height, scale) in [(640, 512, 2), (320, 256, 4)] {
+        window(&mut browser, width, height, scale).await;
+        assert_eq!(browser.value(WIDE).await, json!([]), "{width} wide");
+    }
+    window(&mut browser, 1280, 1024, 1).await;
+    for scheme in SCHEMES {
+        media(&mut browser, "print", scheme).await;
+        let lost = browser.value(HIDDEN).await;
+        // Paper has no links to follow.
+        let lost: Vec<&Value> =
+            lost.as_array().unwrap().iter().filter(|one| !one.to_string().contains("href=\\\"#p")).collect();
+        assert!(lost.is_empty(), "on paper: {lost:?}");
+    }
 }
 
 /// A shop whose own page has no finding.

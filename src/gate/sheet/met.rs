@@ -8,8 +8,8 @@ use http::StatusCode;
 
 use crate::clock::Moment;
 use crate::gate::fault::Fault;
-use crate::gate::notice::{Contact, Exit, Notice};
-use crate::gate::{handoff, step_up};
+use crate::gate::notice::{Contact, Exit, Notice, Reader};
+use crate::gate::{handoff, narrowed, step_up};
 use crate::judge::decision::Speaker;
 use crate::judge::outlook::{Outlook, Standing};
 use crate::listen::host::HostFault;
@@ -249,7 +249,8 @@ fn of_playbook(rules: &RuleSet, (at, law): (usize, &Playbook), now: Moment) -> V
             true => format!("automation, everywhere{scope}"),
             false => format!("automation, everywhere but on {}{scope}", names.join(", ")),
         };
-        met.add(Kind::AutomationNarrowed, Some(Notice::automation_narrowed()), Some(Standing::Narrowed), who);
+        let notice = narrowed::told(rules, Some((only.clone(), now.plus(law.expires))), Reader::Program);
+        met.add(Kind::AutomationNarrowed, Some(notice), Some(Standing::Narrowed), who);
         all.append(&mut met.met);
     }
     all

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::ID;
 use super::met::Met;
 use crate::gate::body::Body;
+use crate::gate::continuity::feed::JOURNEYS;
 use crate::gate::continuity::{banner, works};
 use crate::gate::notice::{Exit, Notice, Reader, Voice};
 use crate::gate::step_up;
@@ -92,6 +93,8 @@ impl Said {
                 Exit::StepUp { url, .. } => url.clone(),
                 Exit::Wait { .. } | Exit::Read { .. } | Exit::Contact(_) => None,
             });
+            // The feed is for programs.
+            notice.exits.retain(|exit| !matches!(exit, Exit::Read { url } if url == JOURNEYS));
             if let Some(url) = leads_to {
                 step_up::lead(&mut notice, &url);
             }
