@@ -131,7 +131,7 @@ impl<'r> Gathered<'r> {
                 self.add(Kind::ReadOnly, notice, Some(Standing::ReadOnly), who);
             }
             Action::Handoff { to } => {
-                let until = self.now.plus(handoff::HOLDS);
+                let until = handoff::until(self.rules.help(*to).hours.as_ref(), self.now);
                 let mut notice = Notice::handoff(Some(REFERENCE.to_owned()), Some(until));
                 notice.exits.push(self.open(*to));
                 self.add(Kind::Handoff, Some(notice), Some(Standing::ByPhone { to: *to }), who);
@@ -312,7 +312,8 @@ fn without_help(rules: &RuleSet, now: Moment) -> Vec<Met> {
     for help in &rules.help {
         let mut one = |full, now: Moment, who: String| {
             let mut met = Gathered::new(rules, None, now);
-            let mut notice = Notice::handoff(Some(REFERENCE.to_owned()), Some(now.plus(handoff::HOLDS)));
+            let mut notice =
+                Notice::handoff(Some(REFERENCE.to_owned()), Some(handoff::until(help.hours.as_ref(), now)));
             notice.exits.push(Exit::Contact(Contact::at(help, full, now)));
             met.add(Kind::Handoff, Some(notice), None, who);
             all.append(&mut met.met);
