@@ -58,7 +58,8 @@
 //! *rungs*, each with an *action*. A *verdict* is the decision with its reasons; a *clearance* proves that the judge let a
 //! request through, a *slot* that admission has room. A *notice* is what a customer reads, an *exit* the way forward in it, a
 //! *handoff* the reference that a person continues with, *help* where people are reached. A *playbook* is a prebuilt incident mode
-//! that is *armed* and *stood down*; the *posture* is what is armed; what is in *shadow* is logged and not enforced.
+//! that is *armed* and *stood down*; the *posture* is what is armed; what is in *shadow* is logged and not enforced. A *snapshot* is a
+//! customer's own last-known-good answer; a *continuity pass* shows it to its owner when signing in is not possible.
 
 pub mod admission;
 pub mod alarm;

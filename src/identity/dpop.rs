@@ -56,6 +56,11 @@ impl Binding {
         }
     }
 
+    /// The thumbprint of the key that a proof shows, if it is bound to one.
+    pub const fn key(&self) -> Option<[u8; 32]> {
+        self.key
+    }
+
     /// Whether it is bound to a key that a proof shows.
     pub const fn is_to_a_key(&self) -> bool {
         self.key.is_some()
@@ -133,18 +138,23 @@ impl Proofs {
         }
         match binding.key {
             None => Ok(()),
-            Some(key) => self.proof(key, token, headers, asked, now).map_err(Unbound::Proof),
+            Some(key) => self.proof(Some(key), token, headers, asked, now).map(drop).map_err(Unbound::Proof),
         }
+    }
+
+    /// The thumbprint of the key that is shown on this request, whatever the token that it is for is worth by now.
+    pub(super) fn shown(&self, token: &str, headers: &HeaderMap, asked: &Asked<'_>, now: Moment) -> Option<[u8; 32]> {
+        self.proof(None, token, headers, asked, now).ok()
     }
 
     fn proof(
         &self,
-        key: [u8; 32],
+        key: Option<[u8; 32]>,
         token: &str,
         headers: &HeaderMap,
         asked: &Asked<'_>,
         now: Moment,
-    ) -> Result<(), &'static str> {
+    ) -> Result<[u8; 32], &'static str> {
         let mut fields = headers.get_all("dpop").iter();
         let field = fields.next().ok_or("there is no proof")?;
         if fields.next().is_some() {
@@ -157,7 +167,7 @@ impl Proofs {
         }
         let algorithm = proof.algorithm()?;
         let shown = bound_key(proof.head.jwk.as_ref().ok_or("it shows no key")?).ok_or("its key cannot be used")?;
-        if shown.thumbprint != key {
+        if key.is_some_and(|key| shown.thumbprint != key) {
             return Err("it is by another key than the token is bound to");
         }
         if !shown.may_verify(algorithm) || !proof.is_of(shown.key(), algorithm) {
@@ -167,13 +177,13 @@ impl Proofs {
         let id = self.is_for(&claims, token, asked, now)?;
         // One who comes first wins, also of two workers: whoever puts it in has taken it.
         let mut first = false;
-        let by = self.names.key(&[b"dpop", &key, id.as_bytes()]);
+        let by = self.names.key(&[b"dpop", &shown.thumbprint, id.as_bytes()]);
         let made = || -> Result<Moment, std::convert::Infallible> {
             first = true;
             Ok(now)
         };
         let _taken = self.taken.get_or_insert_with(&by, made);
-        if first { Ok(()) } else { Err("it was used before") }
+        if first { Ok(shown.thumbprint) } else { Err("it was used before") }
     }
 
     /// Whether the proof is for this request and this token; its identifier.

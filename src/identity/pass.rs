@@ -37,6 +37,8 @@ pub struct Pass {
     pub given: Moment,
     /// At which providers its device has been lately, where that is known; the last first.
     pub providers: Vec<u32>,
+    /// With which key alone, by a keyed hash of its thumbprint, where the token that it comes from was bound to one (RFC 9449).
+    pub bound: Option<u64>,
     /// How the session was that it comes from, as memory writes it.
     pub began: Vec<u8>,
 }
@@ -57,6 +59,7 @@ struct Written<'b> {
     device: u64,
     given: u64,
     providers: Vec<u32>,
+    bound: Option<u64>,
     #[serde(borrow)]
     began: &'b [u8],
 }
@@ -84,6 +87,7 @@ pub fn open(keys: &Keyring, names: &Names, value: &str, now: Moment) -> Option<O
         device: Device::from_bits(written.device),
         given: Moment::from_unix_seconds(written.given),
         providers: written.providers,
+        bound: written.bound,
         began: written.began.to_vec(),
     };
     Some(Opened { pass, key: ended_by(names, value) })
@@ -98,6 +102,7 @@ pub fn leave(keys: &Keyring, pass: &Pass, (lasts, kept): (Duration, Duration), o
         device: pass.device.bits(),
         given: pass.given.unix_seconds(),
         providers: pass.providers.clone(),
+        bound: pass.bound,
         began: &pass.began,
     };
     let value = keys.seal(Purpose::Pass, &postcard::to_stdvec(&written).ok()?, pass.given.plus(lasts))?;
@@ -138,6 +143,7 @@ mod tests {
             device: Device::from_bits(7),
             given: NOW,
             providers: vec![64_500, 4_200_000_000],
+            bound: Some(u64::MAX),
             began: b"how it began".to_vec(),
         };
         let field = leave(&keys, &pass, (LASTS, 2 * LASTS), true).unwrap();
@@ -145,7 +151,7 @@ mod tests {
         assert!(field.starts_with("__Host-weir-pass="), "{field}");
         assert!(field.ends_with("; Path=/; Max-Age=1200; Secure; HttpOnly; SameSite=Lax"), "{field}");
         let value = field.split(['=', ';']).nth(1).unwrap();
-        assert!(value.len() < 200, "{value}");
+        assert!(value.len() < 220, "{value}");
         assert_eq!(says_until(value), Some(NOW.plus(LASTS)));
         let opened = open(&keys, &names, value, NOW).unwrap();
         assert_eq!(opened.pass, pass);

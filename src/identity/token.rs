@@ -156,6 +156,14 @@ impl Tokens {
         }
     }
 
+    /// The thumbprint of the key that these headers prove on this request, also where the token that they bring is worth nothing any more.
+    pub fn shown_key(&self, headers: &HeaderMap, asked: &Asked<'_>, now: Moment) -> Option<[u8; 32]> {
+        match bearer(headers) {
+            Ok(Some((token, Scheme::Dpop))) => self.proofs.shown(token, headers, asked, now),
+            Ok(Some((_, Scheme::Bearer)) | None) | Err(_) => None,
+        }
+    }
+
     fn verify(&self, token: &str, now: Moment) -> Bearer {
         if let Err(why) = self.keys.usable(now) {
             return Bearer::Unverifiable(why);

@@ -1,6 +1,8 @@
 //! Tokens that are bound to a key (DPoP, RFC 9449) or to a certificate (RFC 8705): worth something only with the key shown on
 //! this very request, and never merely less without it.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use http::StatusCode;
@@ -82,11 +84,20 @@ struct Bench {
 
 impl Bench {
     async fn start(more: &str, adjust: impl FnOnce(&mut weir::app::Options)) -> Self {
+        Self::with(JOURNEYS, Upstream::shop(), more, adjust).await
+    }
+
+    async fn with(
+        journeys: &str,
+        upstream: Upstream,
+        more: &str,
+        adjust: impl FnOnce(&mut weir::app::Options),
+    ) -> Self {
         let issuer = Issuer::ed25519("a");
         let keys = String::from_utf8(issuer.document()).unwrap();
         let identity = identity(more);
         let files = [("identity.toml", &*identity), ("keys.json", &*keys)];
-        let rig = Rig::start(JOURNEYS, Upstream::shop(), &files, adjust);
+        let rig = Rig::start(journeys, upstream, &files, adjust);
         let bench = Self { rig, issuer };
         while bench.rig.weir().telemetry.gauges.jwks_up.value() != 1 {
             tokio::task::yield_now().await;
@@ -129,6 +140,67 @@ async fn a_token_that_is_bound_to_a_key_is_good_with_a_proof_for_this_request_on
         let fresh = key.proof(&about(&bench, "p2", &token));
         assert_eq!(show(&mut client, "dpop", &token, &[&fresh]).await.status, StatusCode::OK);
     }
+}
+
+#[tokio::test]
+async fn what_a_bound_token_leaves_on_its_device_is_bound_to_the_same_key() {
+    const LAW: &str = r#"
+[journeys.balance]
+routes = ["GET /balance"]
+ladder = [{ at = 40, do = "allow" }, { at = 0, do = "handoff", to = "main" }]
+view_line = 40
+contained = "read_only"
+when_unknown = "handoff"
+snapshot = { even_if = ["no-store"] }
+"#;
+    let upstream = Upstream::answering(|_| {
+        let mut answer = http::Response::new(http_body_util::Full::new(bytes::Bytes::from_static(b"{\"sum\":7}")));
+        answer.headers_mut().insert("content-type", "application/json".parse().unwrap());
+        answer.headers_mut().insert("cache-control", "no-store".parse().unwrap());
+        answer
+    });
+    let mut bench = Bench::with(LAW, upstream, "", |_| {}).await;
+    let (key, thief) = (Key::p256(), Key::p256());
+    let token = bench.issuer.token(&claims(json!({"jkt": key.thumbprint()})));
+    let mut ada = bench.rig.client(Protocol::H1);
+    let live = show(&mut ada, "DPoP", &token, &[&key.proof(&about(&bench, "p1", &token))]).await;
+    assert_eq!(live.status, StatusCode::OK);
+    assert!(ada.cookies.iter().any(|(name, value)| name == "__Host-weir-pass" && !value.is_empty()), "{live:?}");
+    bench.rig.weir().snapshots.settle();
+    bench.rig.upstream.go();
+    // The token has run out, and nobody gives out another.
+    bench.rig.advance(Duration::from_secs(3 * 3600));
+    let later = |id: &str| {
+        let mut about = about(&bench, id, &token);
+        about["iat"] = json!(NOON.unix_seconds() + 3 * 3600);
+        about
+    };
+    let (own, strange) = (key.proof(&later("p2")), thief.proof(&later("p3")));
+    let kept = |answer: &Answer| answer.status == StatusCode::OK && !answer.header("weir-as-of").is_empty();
+    for _ in 0..2 {
+        // Nothing says yet that the application is away: it is asked by nobody whose token is not believed.
+        let without = show(&mut ada.clone(), "Bearer", &token, &[]).await;
+        assert!(!kept(&without), "{without:?}");
+    }
+    fail(&bench).await;
+    assert!(!kept(&show(&mut ada.clone(), "DPoP", &token, &[&strange]).await), "another's key");
+    assert!(!kept(&show(&mut ada.clone(), "DPoP", &token, &[]).await), "no key");
+    let shown = show(&mut ada.clone(), "DPoP", &token, &[&own]).await;
+    assert!(kept(&shown), "{shown:?}");
+    assert!(!kept(&show(&mut ada.clone(), "DPoP", &token, &[&own]).await), "a proof is good once");
+}
+
+/// Somebody whose token holds finds that the application is away.
+async fn fail(bench: &Bench) {
+    let now = NOON.unix_seconds() + 3 * 3600;
+    let key = Key::p256();
+    let mut other = claims(json!({"jkt": key.thumbprint()}));
+    (other["exp"], other["email"]) = (json!(now + 600), json!("bob@shop.example"));
+    let token = bench.issuer.token(&other);
+    let mut about = about(bench, "b1", &token);
+    about["iat"] = json!(now);
+    let answer = show(&mut bench.rig.client(Protocol::H1), "DPoP", &token, &[&key.proof(&about)]).await;
+    assert!(answer.status.is_server_error(), "{answer:?}");
 }
 
 #[tokio::test]

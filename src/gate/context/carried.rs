@@ -3,7 +3,10 @@
 use http::request;
 
 use super::Context;
+use crate::gate::Gate;
+use crate::identity::dpop::Asked;
 use crate::identity::pass;
+use crate::identity::token::{Bearer, Tokens};
 use crate::judge::stage::Stage;
 
 impl Context<'_> {
@@ -21,6 +24,24 @@ impl Context<'_> {
     /// Takes up the pass that a request brings to what is told of no journey alone.
     pub(in crate::gate) fn bring_pass(&mut self, head: &request::Parts) {
         self.pass = pass::carried(&head.headers, self.client.https).map(Box::from);
+    }
+
+    /// The key that is proved on this request: that of a valid token, and where a pass may take its place, that of one which is not.
+    pub(super) fn shown_key(
+        &self,
+        gate: &Gate,
+        tokens: &Tokens,
+        bearer: &Bearer,
+        (head, asked): (&request::Parts, &Asked<'_>),
+    ) -> Option<u64> {
+        let thumbprint = match bearer {
+            Bearer::Valid(claims) => claims.bound.and_then(|bound| bound.key()),
+            Bearer::Invalid(_) | Bearer::Unverifiable(_) if self.may_show_by_pass() => {
+                tokens.shown_key(&head.headers, asked, self.now)
+            }
+            Bearer::Invalid(_) | Bearer::Unverifiable(_) | Bearer::Absent | Bearer::Unbound(_) => None,
+        };
+        thumbprint.map(|thumbprint| gate.shared.names.key(&[b"bound to", &thumbprint]))
     }
 
     /// Whether a request without a token that is believed may be shown something by its pass.

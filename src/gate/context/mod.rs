@@ -128,6 +128,8 @@ pub struct Context<'a> {
     pub token: Option<TokenFacts>,
     /// The continuity pass that it brings, unread, where one may be taken, renewed or voided.
     pub pass: Option<Box<str>>,
+    /// The key that was proved on this request, beside a token or what is left of one: a keyed hash of its thumbprint.
+    pub key: Option<u64>,
     /// Why its token is not believed, where a pass may show something all the same. It goes nowhere else.
     pub invalid: Option<Fault>,
     /// The device that its client is told with the answer.
@@ -222,6 +224,7 @@ impl<'a> Context<'a> {
             over: false,
             token: None,
             pass: None,
+            key: None,
             invalid: None,
             new_device: renewed,
             keeps_no_cookies: is_sign_in && device::keeps_no_cookies(&head.headers),
@@ -287,7 +290,9 @@ impl<'a> Context<'a> {
                     // Behind a proxy the connection's certificate is the proxy's own.
                     certificate: peer.client.as_ref().filter(|_| !self.client.proxied).map(|shown| shown.thumbprint),
                 };
-                match tokens.read(&head.headers, &asked, self.now) {
+                let bearer = tokens.read(&head.headers, &asked, self.now);
+                self.key = self.shown_key(gate, tokens, &bearer, (head, &asked));
+                match bearer {
                     Bearer::Absent => {}
                     Bearer::Unverifiable(why) => {
                         self.proof = Reading::Unknown(why);

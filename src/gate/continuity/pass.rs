@@ -77,7 +77,8 @@ impl Held {
         let account = pass.owner.account();
         let another = context.vouched && context.account.known() != Some(account);
         let elsewhere = context.device.known() != Some(pass.device);
-        if another || elsewhere || is_void(gate, context.prepared, &opened, context.now) {
+        let unproved = pass.bound.is_some() && pass.bound != context.key;
+        if another || elsewhere || unproved || is_void(gate, context.prepared, &opened, context.now) {
             return None;
         }
         let facts: SessionFacts = postcard::from_bytes(&pass.began).ok()?;
@@ -286,7 +287,8 @@ fn give(
     let voided = memory.pass_voided(pass::all_ended_by(&gate.shared.names, owner.account()));
     let after = voided.map_or(context.now, |voided| context.now.max(voided.plus(Duration::from_secs(1))));
     let Ok(began) = postcard::to_stdvec(&facts) else { return false };
-    let pass = Pass { owner, device, given: after, providers: providers(gate, context, owner, device), began };
+    let providers = providers(gate, context, owner, device);
+    let pass = Pass { owner, device, given: after, providers, bound: context.key, began };
     let law = context.prepared.rules().continuity_pass;
     let lasts = (law.lasts, law.oldest());
     let Some(field) = pass::leave(&gate.shared.identity.keys, &pass, lasts, context.client.https) else {
