@@ -20,6 +20,7 @@ use super::fault::Fault;
 use super::prepared::Prepared;
 use super::record::Record;
 use crate::clock::Moment;
+use crate::identity::pass;
 use crate::identity::security_event::{Refusal, SecurityEvent, Unverified};
 use crate::judge::history::{Report, Reported};
 use crate::listen::{Inflow, Peer, Scheme};
@@ -208,6 +209,11 @@ fn apply(
 /// not shown any more. The end of one session ends that one alone: it is not verified from now on.
 fn void(shared: &Shared, rules: &RuleSet, report: &Report) {
     match report.reported {
+        // The end of one session ends what it left on its device.
+        Reported::SessionsRevoked if report.session.is_some() => {
+            let key = report.session.map(|session| pass::from_session(&shared.names, session));
+            key.into_iter().for_each(|key| shared.memory.void_pass(key, shared.clock.now()));
+        }
         // What a pass may show all the same stays, and is shown by that alone.
         Reported::SessionsRevoked if rules.continuity_pass.outlives_revocation => {}
         Reported::Compromised
@@ -215,9 +221,10 @@ fn void(shared: &Shared, rules: &RuleSet, report: &Report) {
         | Reported::Disabled
         | Reported::SessionsRevoked
         | Reported::Recycled => {
-            let whole =
-                report.account.filter(|_| report.session.is_none() || report.reported != Reported::SessionsRevoked);
-            whole.into_iter().for_each(|account| shared.snapshots.void_account(account));
+            if let Some(account) = report.account {
+                shared.snapshots.void_account(account);
+                shared.memory.void_pass(pass::all_of(&shared.names, account), shared.clock.now());
+            }
         }
         Reported::Risk(_) | Reported::Enabled | Reported::ProofLowered => {}
     }

@@ -76,7 +76,7 @@ pub fn from(
     }
     if context.marks.ends_session && !status.is_client_error() {
         session_ended(gate, context, record);
-        continuity::pass::take_away(gate, context, response.headers_mut());
+        continuity::pass::clear(context, response.headers_mut());
     }
     if context.stage != Stage::Attempt && context.whereabouts.is_some() {
         went_on(gate, context);
@@ -357,7 +357,7 @@ fn credentials_changed(gate: &Gate, context: &Context<'_>, response: &mut Respon
         gate.shared.snapshots.void_account(account);
         if context.prepared.gives_passes() {
             continuity::pass::void_all(gate, account, context.now);
-            continuity::pass::take_away(gate, context, response.headers_mut());
+            continuity::pass::clear(context, response.headers_mut());
         }
     }
 }

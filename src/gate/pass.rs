@@ -83,6 +83,7 @@ async fn walk(
     let opening = Opening::of(&head, &mut inflow);
     let body = context::body::take(inflow, context.reads_fields(&head), gate.shared.whole_body).await?;
     context.read_fields(gate, &head, &body, record)?;
+    continuity::leaving(gate, context);
     if let Some(fault) = context.invalid.take() {
         // Boxed, as all that few requests come to.
         let shown = Box::pin(continuity::pass::instead(gate, context, (&head, &body), record)).await?;
@@ -103,6 +104,8 @@ async fn walk(
         Outcome::Cleared(clearance) => clearance,
         Outcome::Held(hold) => {
             if context.pass.is_some()
+                && !context.vouched
+                && asked.is_none()
                 && let Some(shown) = Box::pin(continuity::pass::instead(gate, context, (&head, &body), record)).await?
             {
                 return Ok(shown);
@@ -143,7 +146,6 @@ async fn walk(
     }
     let live = Live::of(context, &clearance, reader, &mut head);
     let mut request = context.outgoing(peer, head, body, record);
-    continuity::leaving(gate, context);
     sight.iter().for_each(|sight| sight.ask_for_whole(request.headers_mut()));
     record.dispatched(context.upstream);
     let unheard = learn::Unheard::of(gate, context);

@@ -4,7 +4,7 @@
 //! with a secret, and never let strangers make it fetch more often than its bound.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -199,6 +199,7 @@ pub struct Keys {
     asked: AtomicU64,
     wanted: Notify,
     trouble: Mutex<Option<String>>,
+    failing: AtomicBool,
 }
 
 impl Default for Keys {
@@ -211,6 +212,7 @@ impl Default for Keys {
             asked: AtomicU64::new(0),
             wanted: Notify::new(),
             trouble: Mutex::default(),
+            failing: AtomicBool::new(false),
         }
     }
 }
@@ -230,6 +232,7 @@ impl Keys {
         }
         self.fetched.store(now.unix_millis().max(1), Ordering::Release);
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.failing.store(false, Ordering::Release);
         Ok(())
     }
 
@@ -260,7 +263,7 @@ impl Keys {
 
     /// Whether the last fetch failed.
     pub fn is_failing(&self) -> bool {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.failing.load(Ordering::Acquire)
     }
 
     /// Counts the changes of the keys: what was verified under another generation is verified again.
@@ -289,6 +292,7 @@ impl Keys {
     fn failed(&self, trouble: String) {
         tracing::warn!(trouble, "the issuer's keys could not be fetched; those that stand are kept");
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(trouble);
+        self.failing.store(true, Ordering::Release);
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Pass {
     pub device: Device,
     /// When it was given.
     pub given: Moment,
+    /// From which session.
+    pub session: Session,
     /// At which providers its device has been lately, where that is known; the last first.
     pub providers: Vec<u32>,
     /// With which key alone, by a keyed hash of its thumbprint, where the token that it comes from was bound to one (RFC 9449).
@@ -43,21 +45,13 @@ pub struct Pass {
     pub began: Vec<u8>,
 }
 
-/// A pass that was believed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Opened {
-    /// What it says.
-    pub pass: Pass,
-    /// What this one is ended by.
-    pub key: Session,
-}
-
 #[derive(Serialize, Deserialize)]
 struct Written<'b> {
     account: u64,
     name: [u64; 2],
     device: u64,
     given: u64,
+    session: u64,
     providers: Vec<u32>,
     bound: Option<u64>,
     #[serde(borrow)]
@@ -78,19 +72,19 @@ pub fn says_until(value: &str) -> Option<Moment> {
 }
 
 /// The pass that a value holds; nothing when it does not hold, whatever the reason.
-pub fn open(keys: &Keyring, names: &Names, value: &str, now: Moment) -> Option<Opened> {
+pub fn open(keys: &Keyring, value: &str, now: Moment) -> Option<Pass> {
     let opened = keys.unseal(Purpose::Pass, value, now).ok()?;
     let written: Written<'_> = postcard::from_bytes(&opened.payload).ok()?;
     let owner = Owner::from_parts(Account::from_bits(written.account), written.name);
-    let pass = Pass {
+    Some(Pass {
         owner,
+        session: Session::from_bits(written.session),
         device: Device::from_bits(written.device),
         given: Moment::from_unix_seconds(written.given),
         providers: written.providers,
         bound: written.bound,
         began: written.began.to_vec(),
-    };
-    Some(Opened { pass, key: ended_by(names, value) })
+    })
 }
 
 /// The `Set-Cookie` field that leaves a pass, which lasts for so long and is kept by its browser for longer. `None` only when the system
@@ -101,6 +95,7 @@ pub fn leave(keys: &Keyring, pass: &Pass, (lasts, kept): (Duration, Duration), o
         name: pass.owner.name(),
         device: pass.device.bits(),
         given: pass.given.unix_seconds(),
+        session: pass.session.bits(),
         providers: pass.providers.clone(),
         bound: pass.bound,
         began: &pass.began,
@@ -119,13 +114,20 @@ fn field(value: &str, lasts: Duration, over_tls: bool) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("{name}={value}; Path=/; Max-Age={}; {guards}", lasts.as_secs())).ok()
 }
 
-fn ended_by(names: &Names, value: &str) -> Session {
-    Session::from_bits(names.key(&[b"continuity pass", value.as_bytes()]))
+/// What every pass of an account is ended by.
+pub fn all_of(names: &Names, account: Account) -> Session {
+    Session::from_bits(names.key(&[b"continuity passes of", &account.bits().to_le_bytes()]))
 }
 
-/// What every pass of an account is ended by.
-pub fn all_ended_by(names: &Names, account: Account) -> Session {
-    Session::from_bits(names.key(&[b"continuity passes of", &account.bits().to_le_bytes()]))
+/// What every pass of an account on one device is ended by, whichever of them is shown.
+pub fn on_device(names: &Names, account: Account, device: Device) -> Session {
+    let parts = [account.bits().to_le_bytes(), device.bits().to_le_bytes()];
+    Session::from_bits(names.key(&[b"continuity passes on", &parts[0], &parts[1]]))
+}
+
+/// What every pass that comes from a session is ended by.
+pub fn from_session(names: &Names, session: Session) -> Session {
+    Session::from_bits(names.key(&[b"continuity passes from", &session.bits().to_le_bytes()]))
 }
 
 #[cfg(test)]
@@ -142,6 +144,7 @@ mod tests {
             owner: names.owner("Ada@example.com"),
             device: Device::from_bits(7),
             given: NOW,
+            session: Session::from_bits(9),
             providers: vec![64_500, 4_200_000_000],
             bound: Some(u64::MAX),
             began: b"how it began".to_vec(),
@@ -151,17 +154,14 @@ mod tests {
         assert!(field.starts_with("__Host-weir-pass="), "{field}");
         assert!(field.ends_with("; Path=/; Max-Age=1200; Secure; HttpOnly; SameSite=Lax"), "{field}");
         let value = field.split(['=', ';']).nth(1).unwrap();
-        assert!(value.len() < 220, "{value}");
+        assert!(value.len() < 240, "{value}");
         assert_eq!(says_until(value), Some(NOW.plus(LASTS)));
-        let opened = open(&keys, &names, value, NOW).unwrap();
-        assert_eq!(opened.pass, pass);
-        assert_eq!(open(&keys, &names, value, NOW.plus(LASTS)), None);
-        assert_eq!(open(&Keyring::random().unwrap(), &names, value, NOW), None);
-        let again = leave(&keys, &pass, (LASTS, 2 * LASTS), true).unwrap();
-        let again = again.to_str().unwrap().split(['=', ';']).nth(1).unwrap();
-        assert_ne!(open(&keys, &names, again, NOW).unwrap().key, opened.key, "each is ended by itself");
+        let opened = open(&keys, value, NOW).unwrap();
+        assert_eq!(opened, pass);
+        assert_eq!(open(&keys, value, NOW.plus(LASTS)), None);
+        assert_eq!(open(&Keyring::random().unwrap(), value, NOW), None);
         for nonsense in ["", ".", "a.b.c", "00000000.9999999999.AAAA"] {
-            assert_eq!(open(&keys, &names, nonsense, NOW), None);
+            assert_eq!(open(&keys, nonsense, NOW), None);
             assert_eq!(says_until(nonsense).filter(|_| nonsense.len() < 20), None);
         }
     }

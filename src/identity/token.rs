@@ -156,6 +156,14 @@ impl Tokens {
         }
     }
 
+    /// Whom a token names, whatever it is worth: nothing is verified, so that it may only speak against whoever brings it.
+    pub fn named(&self, headers: &HeaderMap) -> Option<Owner> {
+        let (token, _) = bearer(headers).ok()??;
+        let claims = Jws::read(token).ok()?.claims()?;
+        let name = claims.get(&*self.law.account_claim).and_then(name)?;
+        Some(self.names.owner(&name))
+    }
+
     /// The thumbprint of the key that these headers prove on this request, also where the token that they bring is worth nothing any more.
     pub fn shown_key(&self, headers: &HeaderMap, asked: &Asked<'_>, now: Moment) -> Option<[u8; 32]> {
         match bearer(headers) {

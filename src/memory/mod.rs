@@ -116,7 +116,7 @@ pub struct Memory {
     /// Sessions that are over.
     pub ended: Ended,
     /// Continuity passes that are void, by what ends them.
-    pub passes: Table<passes::VoidedAt>,
+    pub passes: passes::Voids,
     /// Those who report from outside.
     pub transmitters: Transmitters,
     /// What the groups of signals say of customers who have long been known.
@@ -146,7 +146,7 @@ impl Memory {
             help: Capacity::default(),
             strangers: Capacity::new(places.clients),
             ended: Ended::new(places.sessions),
-            passes: Table::new(places.sessions / 4),
+            passes: passes::Voids::default(),
             transmitters: Transmitters::default(),
             guards: Guards::default(),
             floating: Floating::default(),

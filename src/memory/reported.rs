@@ -20,6 +20,8 @@ pub struct TokenFacts {
     pub issued: Option<Moment>,
     /// When the session began.
     pub began: Moment,
+    /// Until when the token says that it is good.
+    pub expires: Moment,
     /// It was brought with a proof of its key (RFC 9449): challenges are in that scheme too.
     pub proved: bool,
 }

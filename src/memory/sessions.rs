@@ -239,6 +239,17 @@ impl SessionFacts {
         self.last_network != network(visit) || self.since_last(now) >= Duration::from_millis(250)
     }
 
+    /// The same, begun then.
+    #[must_use]
+    pub fn began_at(self, at: Moment) -> Self {
+        Self { began: second(at), ..self }
+    }
+
+    /// Whether its program was known when it began, and is not now.
+    pub fn is_hidden(&self, visit: &Visit) -> bool {
+        self.software != 0 && software(visit) == 0
+    }
+
     /// The same, with a proof that was given then.
     #[must_use]
     pub fn proved_at(self, at: Moment) -> Self {

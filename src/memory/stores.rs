@@ -15,13 +15,11 @@ use super::ended::EndedAt;
 use super::everybody::Together;
 use super::floating::Lines;
 use super::owners::{OWNERS, Owned};
-use super::passes::{PASSES, VoidedAt};
 use super::retention::Retention;
 use super::table::{Table, Worth};
-use super::{Memory, SessionFacts};
+use super::{Memory, SessionFacts, passes};
 use crate::clock::Moment;
 use crate::judge::history::{AccountHistory, DeviceRecord, Tried};
-use crate::rules::continuity_pass::OLDEST;
 use crate::subject::Account;
 
 /// What is said once about a store.
@@ -200,12 +198,6 @@ impl Kept for EndedAt {
     }
 }
 
-impl Kept for VoidedAt {
-    fn idle(&self, now: Moment) -> Duration {
-        self.since(now)
-    }
-}
-
 impl Kept for Owned {
     fn idle(&self, now: Moment) -> Duration {
         Self::idle(self, now)
@@ -290,7 +282,7 @@ impl Memory {
             help,
             strangers,
             ended,
-            passes,
+            passes: voids,
             transmitters,
             // A switch, which tells nothing of anybody.
             reported: _,
@@ -339,7 +331,7 @@ impl Memory {
                 keep: |retention| retention.sessions,
                 of: |_, _, _| false,
             }),
-            Box::new(Lasting { about: &PASSES, table: passes, keep: |_| OLDEST, of: |_, _, _| false }),
+            Box::new(passes::Kept(voids)),
             Box::new(Together { everybody: population, climate }),
             Box::new(Lines(floating)),
         ];

@@ -199,8 +199,12 @@ async fn fail(bench: &Bench) {
     let token = bench.issuer.token(&other);
     let mut about = about(bench, "b1", &token);
     about["iat"] = json!(now);
-    let answer = show(&mut bench.rig.client(Protocol::H1), "DPoP", &token, &[&key.proof(&about)]).await;
-    assert!(answer.status.is_server_error(), "{answer:?}");
+    for turn in 0..3 {
+        about["jti"] = json!(format!("b{turn}"));
+        let answer = show(&mut bench.rig.client(Protocol::H1), "DPoP", &token, &[&key.proof(&about)]).await;
+        assert!(answer.status.is_server_error(), "{answer:?}");
+        bench.rig.advance(Duration::from_secs(3));
+    }
 }
 
 #[tokio::test]

@@ -26,6 +26,13 @@ impl Context<'_> {
         self.pass = pass::carried(&head.headers, self.client.https).map(Box::from);
     }
 
+    /// Whom a token names that is not believed.
+    pub(super) fn name_unverified(&mut self, tokens: &Tokens, head: &request::Parts) {
+        if self.may_show_by_pass() {
+            (self.unbelieved, self.owner) = (true, tokens.named(&head.headers));
+        }
+    }
+
     /// The key that is proved on this request: that of a valid token, and where a pass may take its place, that of one which is not.
     pub(super) fn shown_key(
         &self,

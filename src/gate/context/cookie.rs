@@ -3,7 +3,7 @@
 use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 
-use crate::identity::cookies;
+use crate::identity::{cookies, pass};
 
 /// Whether a `Set-Cookie` field sets this cookie, in any spelling.
 fn sets(field: &HeaderValue, name: &str) -> bool {
@@ -22,6 +22,14 @@ pub fn drop_set(headers: &mut HeaderMap, name: Option<&str>) {
     headers.remove(SET_COOKIE);
     for field in kept {
         headers.append(SET_COOKIE, field);
+    }
+}
+
+/// Takes a continuity pass out of a request: it is for Weir alone, and a secret that no application has to keep.
+pub fn keep_pass(headers: &mut HeaderMap) {
+    let brings = |field: &HeaderValue| memchr::memmem::find(field.as_bytes(), b"weir-pass").is_some();
+    if headers.get_all(COOKIE).iter().any(brings) {
+        [true, false].iter().for_each(|over_tls| drop_sent(headers, pass::cookie_name(*over_tls)));
     }
 }
 

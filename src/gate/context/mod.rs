@@ -130,6 +130,8 @@ pub struct Context<'a> {
     pub pass: Option<Box<str>>,
     /// The key that was proved on this request, beside a token or what is left of one: a keyed hash of its thumbprint.
     pub key: Option<u64>,
+    /// It brings a token that is not believed: whom that names can only speak against a pass.
+    pub unbelieved: bool,
     /// Why its token is not believed, where a pass may show something all the same. It goes nowhere else.
     pub invalid: Option<Fault>,
     /// The device that its client is told with the answer.
@@ -225,6 +227,7 @@ impl<'a> Context<'a> {
             token: None,
             pass: None,
             key: None,
+            unbelieved: false,
             invalid: None,
             new_device: renewed,
             keeps_no_cookies: is_sign_in && device::keeps_no_cookies(&head.headers),
@@ -295,12 +298,14 @@ impl<'a> Context<'a> {
                 match bearer {
                     Bearer::Absent => {}
                     Bearer::Unverifiable(why) => {
+                        self.name_unverified(tokens, head);
                         self.proof = Reading::Unknown(why);
                         self.account = Reading::Unknown(why);
                     }
                     // Where no journey guards, what the token is worth is the application's own business.
                     Bearer::Invalid(_) | Bearer::Unbound(_) if self.journey.is_none() => {}
                     Bearer::Invalid(why) if self.may_show_by_pass() => {
+                        self.name_unverified(tokens, head);
                         self.invalid = Some(Fault::InvalidToken(why));
                     }
                     Bearer::Invalid(why) => return Err(Fault::InvalidToken(why)),
@@ -309,7 +314,8 @@ impl<'a> Context<'a> {
                         let (session, account) = (claims.session, claims.account);
                         let proved = claims.bound.is_some_and(|bound| bound.is_to_a_key());
                         let (issued, began) = (claims.issued, claims.began());
-                        let token = TokenFacts { session, account, issued, began, proved };
+                        let expires = claims.expires;
+                        let token = TokenFacts { session, account, issued, began, expires, proved };
                         if gate.shared.memory.is_token_over(&token) {
                             self.over = true;
                             return match (self.journey, self.stage) {

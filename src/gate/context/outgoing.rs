@@ -37,6 +37,7 @@ impl Context<'_> {
             }
         };
         request_headers(headers, proof, &self.authority.field, self.client.proxied);
+        cookie::keep_pass(headers);
         if self.detached || self.over {
             match self.session_cookie() {
                 Some(name) => cookie::drop_sent(headers, name),

@@ -11,8 +11,11 @@ use crate::clock::Moment;
 
 /// Milliseconds between two who ask.
 const BETWEEN: u64 = 1000;
-/// For how long sign-ins that failed speak of those that come next, in milliseconds.
+/// For how long failures speak of what comes next, in milliseconds.
 const RECENT: u64 = 60_000;
+/// So many in a row, over so many milliseconds, are no blip, and not the doing of one who sends something odd.
+const ENOUGH: u64 = 3;
+const LASTING: u64 = 5_000;
 /// Upstreams that are remembered beside those in force.
 const MOST: usize = 1024;
 
@@ -21,8 +24,41 @@ const MOST: usize = 1024;
 pub struct Circuit {
     /// From when on it may be asked again, in milliseconds; 0 while it is well.
     again: AtomicU64,
-    /// When a sign-in was last not answered, in milliseconds; 0 while they are. It keeps nobody away.
-    unanswered: AtomicU64,
+    /// Failures since it last answered. They keep nobody away.
+    failures: Streak,
+    /// Sign-ins that were not answered since one was. They keep nobody away.
+    unanswered: Streak,
+}
+
+/// Failures in a row.
+#[derive(Debug, Default)]
+struct Streak {
+    first: AtomicU64,
+    last: AtomicU64,
+    count: AtomicU64,
+}
+
+impl Streak {
+    fn note(&self, now: Moment) {
+        let now = now.unix_millis();
+        if self.count.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.first.store(now, Ordering::Release);
+        }
+        self.last.store(now, Ordering::Release);
+    }
+
+    fn end(&self) {
+        if self.count.load(Ordering::Relaxed) != 0 {
+            self.count.store(0, Ordering::Release);
+        }
+    }
+
+    fn holds(&self, now: Moment) -> bool {
+        let (first, last) = (self.first.load(Ordering::Acquire), self.last.load(Ordering::Acquire));
+        self.count.load(Ordering::Acquire) >= ENOUGH
+            && last.saturating_sub(first) >= LASTING
+            && now.unix_millis().abs_diff(last) <= RECENT
+    }
 }
 
 impl Circuit {
@@ -39,37 +75,35 @@ impl Circuit {
 
     /// It failed, or was too slow.
     pub fn failed(&self, now: Moment) {
+        self.failures.note(now);
         self.again.store(now.unix_millis() + BETWEEN, Ordering::Release);
     }
 
-    /// Whether it has failed lately, and nobody has been answered since. Asking whether one may ask takes the turn; this does not.
+    /// Whether it has failed again and again lately, and nobody was answered in between.
     pub fn is_failing(&self, now: Moment) -> bool {
-        is_recent(self.again.load(Ordering::Acquire), now)
+        self.failures.holds(now)
     }
 
     /// A sign-in was answered, or could not be.
     pub fn signed_in(&self, answered: bool, now: Moment) {
-        let at = if answered { 0 } else { now.unix_millis().max(1) };
-        if self.unanswered.load(Ordering::Relaxed) != at {
-            self.unanswered.store(at, Ordering::Release);
+        match answered {
+            true => self.unanswered.end(),
+            false => self.unanswered.note(now),
         }
     }
 
-    /// Whether sign-ins have not been answered lately.
+    /// Whether sign-ins were not answered again and again lately.
     pub fn answers_no_sign_in(&self, now: Moment) -> bool {
-        is_recent(self.unanswered.load(Ordering::Acquire), now)
+        self.unanswered.holds(now)
     }
 
     /// It answered.
     pub fn answered(&self) {
+        self.failures.end();
         if self.again.load(Ordering::Relaxed) != 0 {
             self.again.store(0, Ordering::Release);
         }
     }
-}
-
-fn is_recent(at: u64, now: Moment) -> bool {
-    at != 0 && now.unix_millis().abs_diff(at) <= RECENT
 }
 
 /// Of every upstream, by name: a new law knows which of them fail.
@@ -112,12 +146,23 @@ mod tests {
     fn sign_ins_that_are_not_answered_keep_nobody_away() {
         let circuit = Circuit::default();
         let noon = Moment::from_unix_seconds(1_800_000_000);
-        circuit.signed_in(false, noon);
-        assert!(circuit.answers_no_sign_in(noon) && circuit.may_ask(noon) && !circuit.is_failing(noon));
-        assert!(!circuit.answers_no_sign_in(noon.plus(Duration::from_secs(61))), "it may be well again");
-        circuit.signed_in(true, noon);
-        assert!(!circuit.answers_no_sign_in(noon));
-        circuit.failed(noon);
-        assert!(circuit.is_failing(noon) && !circuit.is_failing(noon.plus(Duration::from_secs(62))));
+        let later = |seconds| noon.plus(Duration::from_secs(seconds));
+        for second in 0..2 {
+            circuit.signed_in(false, later(second * 9));
+            assert!(!circuit.answers_no_sign_in(later(second * 9)), "one or two are a blip");
+        }
+        circuit.signed_in(false, later(10));
+        assert!(circuit.answers_no_sign_in(later(10)) && circuit.may_ask(later(10)) && !circuit.is_failing(later(10)));
+        assert!(!circuit.answers_no_sign_in(later(71)), "it may be well again");
+        circuit.signed_in(true, later(11));
+        assert!(!circuit.answers_no_sign_in(later(11)));
+        for _ in 0..10 {
+            circuit.failed(later(20));
+        }
+        assert!(!circuit.is_failing(later(20)), "many at once are one");
+        circuit.failed(later(26));
+        assert!(circuit.is_failing(later(26)) && !circuit.is_failing(later(90)));
+        circuit.answered();
+        assert!(!circuit.is_failing(later(26)));
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, Response, request};
 
-use super::{By, Look, Sight, is_contained, sign_in};
+use super::{By, Look, Sight, owner, sign_in};
 use crate::clock::Moment;
 use crate::confidence::{Confidence, Reading, Why};
 use crate::gate::body::Body;
@@ -19,12 +19,13 @@ use crate::gate::own::Own;
 use crate::gate::prepared::Prepared;
 use crate::gate::record::Record;
 use crate::gate::{Gate, limits, page};
-use crate::identity::pass::{self, Opened, Pass};
+use crate::identity::pass::{self, Pass};
 use crate::judge::decision::{Outcome, Verdict};
 use crate::judge::judge;
 use crate::judge::seen::Listed;
 use crate::judge::signals::Readings;
 use crate::judge::signals::authentication::Proof;
+use crate::judge::signals::device::Standing;
 use crate::judge::stage::Stage;
 use crate::memory::SessionFacts;
 use crate::memory::recall::Asking;
@@ -56,7 +57,7 @@ pub struct Holder {
 /// A pass that holds, on its own device, with whoever brings it.
 #[derive(Debug, Clone)]
 pub struct Held {
-    opened: Opened,
+    pass: Pass,
     asking: Asking,
 }
 
@@ -66,25 +67,22 @@ impl Held {
     pub fn of(gate: &Gate, context: &Context<'_>, contained_since: Option<Moment>) -> Option<Self> {
         let rules = context.prepared.rules();
         let customer = context.class == Class::Customer && context.stage == Stage::Session;
-        let unclear = context.entangled || context.is_held();
+        let ambiguous = context.proof == Reading::Unknown(Why::Ambiguous);
+        let unclear = context.entangled || context.is_held() || ambiguous;
         let ended = context.over && !rules.continuity_pass.outlives_revocation;
         if !customer || unclear || ended || !context.prepared.gives_passes() {
             return None;
         }
         let counted = contained_since.map_or(context.now, |since| since.min(context.now));
-        let opened = open(gate, context, counted)?;
-        let pass = &opened.pass;
+        let pass = open(gate, context, counted)?;
         let account = pass.owner.account();
-        let another = context.vouched && context.account.known() != Some(account);
         let elsewhere = context.device.known() != Some(pass.device);
         let unproved = pass.bound.is_some() && pass.bound != context.key;
-        if another || elsewhere || unproved || is_void(gate, context.prepared, &opened, context.now) {
+        let another = is_of_another(gate, context, &pass);
+        if elsewhere || unproved || another || is_void(gate, context.prepared, &pass, context.now) {
             return None;
         }
-        let facts: SessionFacts = postcard::from_bytes(&pass.began).ok()?;
-        if facts.account() != Some(account) || facts.is_held() {
-            return None;
-        }
+        let facts = facts_of(&pass)?;
         let proof = facts.proof(rules).map(|proof| lowered(gate, context, account, proof));
         let asking = Asking {
             account: Reading::Known(account),
@@ -92,12 +90,12 @@ impl Held {
             proof: proof.map_or(context.proof, Reading::Known),
             ..context.asking(gate)
         };
-        (!is_copied(gate, context, &asking, (pass, &facts))).then_some(Self { opened, asking })
+        (!is_copied(gate, context, &asking, (&pass, &facts))).then_some(Self { pass, asking })
     }
 
     /// Whether nothing has happened to it since.
     pub fn stands(&self, gate: &Gate, prepared: &Prepared, now: Moment) -> bool {
-        !is_void(gate, prepared, &self.opened, now)
+        !is_void(gate, prepared, &self.pass, now)
     }
 
     /// What the histories say of whoever has it.
@@ -119,12 +117,10 @@ pub fn sight(gate: &Gate, context: &Context<'_>, look: Look) -> Option<Box<Sight
     if !matches!(verdict.outcome, Outcome::Cleared(_)) || law.view_line.is_none_or(|line| confidence < line) {
         return None;
     }
-    let contained = match gate.pools.away(rules.upstream(context.upstream)) {
-        true => Some("away"),
-        false => is_contained(context, &readings, confidence).then_some("contained"),
-    };
+    // A playbook that contains the journey while one can sign in is no reason: it is armed when thieves are about.
+    let contained = gate.pools.away(rules.upstream(context.upstream)).then_some("away");
     Some(Box::new(Sight {
-        key: PageKey::new(held.opened.pass.owner, &look.host, &look.target),
+        key: PageKey::new(held.pass.owner, &look.host, &look.target),
         look,
         by: By::Pass(Box::new(Holder { verdict, outlives_revocation: rules.continuity_pass.outlives_revocation })),
         contained,
@@ -153,8 +149,12 @@ pub async fn instead(
     let failing = || context.prepared.circuit(context.upstream).is_failing(context.now).then_some("failing");
     let nobody = || sign_in::is_away(gate, context).then_some("no_sign_in");
     let Some(why) = sight.contained.or_else(failing).or_else(nobody) else { return Ok(None) };
-    let _stays_counted = limits::charge(gate, context, head, record)?;
-    Ok(sight.show(gate, context, why, record).await)
+    let charged = limits::charge(gate, context, head, record)?;
+    let shown = sight.show(gate, context, why, record).await;
+    if shown.is_none() {
+        charged.give_back(context.prepared);
+    }
+    Ok(shown)
 }
 
 /// What the application says to a session that it does not know any more, while nobody can sign in: its owner is shown what is kept.
@@ -179,91 +179,133 @@ pub fn signed_in(
     facts: SessionFacts,
     in_full: Option<Confidence>,
 ) {
-    if !context.prepared.gives_passes() {
+    if !context.prepared.gives_passes() || context.class != Class::Customer {
         return;
+    }
+    let memory = &gate.shared.memory;
+    if let (Some(account), Some(_)) = (context.account.known(), in_full)
+        && let Some(reset) = memory.accounts.read(account.bits()).and_then(|history| history.reset_at())
+    {
+        // Somebody came in after it: it was no stranger's joke, and whoever had the account before it has it no more.
+        void_all(gate, account, reset);
     }
     let line = context.prepared.rules().pass_line();
     let sure = in_full.zip(line).is_some_and(|(confidence, line)| confidence >= line);
     let owner = context.owner.filter(|owner| sure && context.account.known() == Some(owner.account()));
     let both = owner.zip(context.device.known());
     let given = both.is_some_and(|both| give(gate, context, headers, both, facts));
-    if !given && open(gate, context, EVER).is_some_and(|had| Some(had.pass.owner.account()) != context.account.known())
-    {
+    if !given && open(gate, context, EVER).is_some_and(|had| Some(had.owner) != context.owner) {
         take_away(gate, context, headers);
     }
 }
 
-/// Somebody who was served in full is left a pass, or a fresh one.
+/// Somebody who was served in full is left a pass, or a fresh one; the pass of anybody else is taken away.
 pub fn served(gate: &Gate, context: &Context<'_>, headers: &mut HeaderMap, owner: Owner) {
-    let lasts = context.prepared.rules().continuity_pass.lasts;
-    let due = |value: &str| pass::says_until(value).is_none_or(|until| until.since(context.now) + FRESH < lasts);
-    let wanted = context.prepared.gives_passes()
-        && context.journey.is_some_and(|id| snapshot_has_pass(context, id))
-        && context.pass.as_deref().is_none_or(due)
-        // Whoever got the answer out of a cache would have the pass of somebody else.
-        && page::is_for_one(headers);
-    if !wanted {
+    let gives = context.prepared.gives_passes() && context.journey.is_some_and(|id| snapshot_has_pass(context, id));
+    // Whoever got the answer out of a cache would have the pass of somebody else.
+    let shared = ["cdn-cache-control", "surrogate-control"].iter().any(|name| headers.contains_key(*name));
+    if !gives || shared || !page::is_for_one(headers) {
         return;
     }
-    let rules = context.prepared.rules();
-    let facts = match (context.facts, context.proof) {
-        (Some(facts), _) => Some(facts),
-        (None, Reading::Known(proof)) => {
-            let visit = context.asking(gate).visit(None);
-            let level = (rules, proof.level);
-            Some(SessionFacts::begin(Some(owner.account()), &visit, level, false, context.now).proved_at(proof.at))
+    let had = open(gate, context, context.now);
+    let own = had.as_ref().is_some_and(|had| {
+        had.owner == owner
+            && Some(had.device) == context.device.known()
+            && !is_void(gate, context.prepared, had, context.now)
+    });
+    if own && had.as_ref().is_some_and(|had| context.now.since(had.given) < FRESH) {
+        return;
+    }
+    let given = renewed(gate, context, headers, owner, own);
+    if !given && context.pass.is_some() && !own {
+        match had.is_some_and(|had| had.owner != owner) {
+            true => take_away(gate, context, headers),
+            false => clear(context, headers),
         }
-        (None, Reading::Unknown(_)) => None,
-    };
-    let Some(facts) = facts.filter(|facts| facts.account() == Some(owner.account())) else { return };
-    let device = match context.device {
-        Reading::Known(device) => Some(device),
-        // Where others sign customers in, none comes by here at which a device would be told who it is.
-        Reading::Unknown(Why::Missing) => {
-            let minted = gate.shared.identity.devices.mint(context.client.https, context.now);
-            minted.map(|minted| {
-                headers.append(SET_COOKIE, minted.cookie);
-                minted.device
-            })
-        }
-        Reading::Unknown(_) => None,
-    };
-    if let Some(device) = device {
-        let _left = give(gate, context, headers, (owner, device), facts);
     }
 }
 
-/// The pass that a request brings is void, and its browser is told to forget it.
+fn renewed(gate: &Gate, context: &Context<'_>, headers: &mut HeaderMap, owner: Owner, own: bool) -> bool {
+    let rules = context.prepared.rules();
+    let facts = match (context.facts, context.proof, &context.token) {
+        (Some(facts), _, _) => Some(facts),
+        (None, Reading::Known(proof), Some(token)) => {
+            let visit = context.asking(gate).visit(None);
+            let facts = SessionFacts::begin(Some(owner.account()), &visit, (rules, proof.level), false, context.now);
+            Some(facts.began_at(token.began).proved_at(proof.at))
+        }
+        (None, _, _) => None,
+    };
+    let Some(facts) = facts.filter(|facts| facts.account() == Some(owner.account())) else { return false };
+    let device = match context.device {
+        // Where customers sign in at the application, a device on which the account never came in has a session from elsewhere.
+        Reading::Known(device) if own || context.token.is_some() || is_known(gate, owner, device) => device,
+        // Where others sign customers in, none comes by here at which a device would be told who it is.
+        Reading::Unknown(Why::Missing) if context.token.is_some() => {
+            let Some(minted) = gate.shared.identity.devices.mint(context.client.https, context.now) else {
+                return false;
+            };
+            headers.append(SET_COOKIE, minted.cookie);
+            minted.device
+        }
+        Reading::Known(_) | Reading::Unknown(_) => return false,
+    };
+    give(gate, context, headers, (owner, device), facts)
+}
+
+/// Whether the account has come in on the device.
+fn is_known(gate: &Gate, owner: Owner, device: Device) -> bool {
+    let history = gate.shared.memory.accounts.read(owner.account().bits());
+    history.is_some_and(|history| history.standing(device) != Standing::New)
+}
+
+/// What a request's device was left is void, and its browser is told to forget it.
 pub fn take_away(gate: &Gate, context: &Context<'_>, headers: &mut HeaderMap) {
+    void(gate, context);
+    clear(context, headers);
+}
+
+/// The browser is told to forget the pass that it brings.
+pub fn clear(context: &Context<'_>, headers: &mut HeaderMap) {
     if context.pass.is_some() {
-        void(gate, context);
         headers.extend(pass::remove(context.client.https).map(|field| (SET_COOKIE, field)));
     }
 }
 
-/// The pass that a request brings is void.
+/// Whatever the account of the pass that a request brings was left on its device is void: this one, and those before it.
 pub fn void(gate: &Gate, context: &Context<'_>) {
-    if let Some(Opened { key, .. }) = open(gate, context, EVER) {
-        gate.shared.memory.void_pass(key, context.now);
+    if let Some(pass) = open(gate, context, EVER) {
+        let key = pass::on_device(&gate.shared.names, pass.owner.account(), pass.device);
+        // A clock that was set back must not spare it.
+        gate.shared.memory.void_pass(key, context.now.max(pass.given));
         context.prepared.meters().pass("void");
     }
 }
 
-/// Every pass of an account is void.
-pub fn void_all(gate: &Gate, account: Account, now: Moment) {
-    gate.shared.memory.void_pass(pass::all_ended_by(&gate.shared.names, account), now);
+/// Every pass of an account that was given until then is void.
+pub fn void_all(gate: &Gate, account: Account, until: Moment) {
+    gate.shared.memory.void_pass(pass::all_of(&gate.shared.names, account), until);
 }
 
 /// Whether what the application says to a session means that it ended it, in the midst of it: not that it ran out.
 pub fn ended_midway(context: &Context<'_>) -> bool {
     /// Applications let go of a session that rests for so long.
     const RESTS: Duration = Duration::from_secs(15 * 60);
-    context.token.is_some() || context.facts.is_none_or(|facts| facts.idle(context.now) < RESTS)
+    match &context.token {
+        Some(token) => context.now < token.expires,
+        None => context.facts.is_none_or(|facts| facts.idle(context.now) < RESTS),
+    }
+}
+
+/// How the session was that a pass comes from.
+fn facts_of(pass: &Pass) -> Option<SessionFacts> {
+    let facts: SessionFacts = postcard::from_bytes(&pass.began).ok()?;
+    (facts.account() == Some(pass.owner.account()) && !facts.is_held()).then_some(facts)
 }
 
 /// The pass that a request brings, if it is good at this moment.
-fn open(gate: &Gate, context: &Context<'_>, at: Moment) -> Option<Opened> {
-    pass::open(&gate.shared.identity.keys, &gate.shared.names, context.pass.as_deref()?, at)
+fn open(gate: &Gate, context: &Context<'_>, at: Moment) -> Option<Pass> {
+    pass::open(&gate.shared.identity.keys, context.pass.as_deref()?, at)
 }
 
 fn snapshot_has_pass(context: &Context<'_>, journey: JourneyId) -> bool {
@@ -284,11 +326,19 @@ fn give(
     if many || (context.prepared.rules().continuity_pass.trusted_only && !trusted()) {
         return false;
     }
-    let voided = memory.pass_voided(pass::all_ended_by(&gate.shared.names, owner.account()));
+    let voided = memory.pass_voided_by_somebody(pass::all_of(&gate.shared.names, owner.account()));
+    // A session from before a new password goes on here only where it made the change itself.
+    let changed = facts.begun(&context.asking(gate).visit(None), context.now).changed;
+    let stale = voided.is_some_and(|voided| voided >= facts.began()) && !changed;
+    let reports = memory.reports(owner.account());
+    if stale || reports.is_some_and(|reports| reports.voids(facts.began())) {
+        return false;
+    }
     let after = voided.map_or(context.now, |voided| context.now.max(voided.plus(Duration::from_secs(1))));
     let Ok(began) = postcard::to_stdvec(&facts) else { return false };
     let providers = providers(gate, context, owner, device);
-    let pass = Pass { owner, device, given: after, providers, bound: context.key, began };
+    let Some(session) = context.session else { return false };
+    let pass = Pass { owner, device, given: after, session, providers, bound: context.key, began };
     let law = context.prepared.rules().continuity_pass;
     let lasts = (law.lasts, law.oldest());
     let Some(field) = pass::leave(&gate.shared.identity.keys, &pass, lasts, context.client.https) else {
@@ -301,9 +351,7 @@ fn give(
 
 /// The providers that a device was at lately: where it is now, and what the pass says that it brings, if that is its owner's own.
 fn providers(gate: &Gate, context: &Context<'_>, owner: Owner, device: Device) -> Vec<u32> {
-    let had = open(gate, context, context.now)
-        .filter(|had| !is_void(gate, context.prepared, had, context.now))
-        .map(|had| had.pass);
+    let had = open(gate, context, context.now).filter(|had| !is_void(gate, context.prepared, had, context.now));
     let had = had.filter(|had| (had.owner, had.device) == (owner, device)).map_or(Vec::new(), |had| had.providers);
     let here = context.whereabouts.and_then(|at| at.provider.known());
     let mut all: Vec<u32> = here.into_iter().chain(had.into_iter().filter(|had| Some(*had) != here)).collect();
@@ -312,16 +360,18 @@ fn providers(gate: &Gate, context: &Context<'_>, owner: Owner, device: Device) -
 }
 
 /// Whether something has happened since a pass was given, or nobody remembers what may have.
-fn is_void(gate: &Gate, prepared: &Prepared, Opened { pass, key }: &Opened, now: Moment) -> bool {
-    let memory = &gate.shared.memory;
+fn is_void(gate: &Gate, prepared: &Prepared, pass: &Pass, now: Moment) -> bool {
+    let (memory, names) = (&gate.shared.memory, &gate.shared.names);
     let law = prepared.rules().continuity_pass;
     if now.since(pass.given) >= law.oldest() || pass.given > now.plus(AHEAD) {
         return true;
     }
     let account = pass.owner.account();
-    let all = pass::all_ended_by(&gate.shared.names, account);
-    let voided = [*key, all].into_iter().filter_map(|key| memory.pass_voided(key)).max();
-    if voided.is_some_and(|voided| voided >= pass.given) {
+    let Some(facts) = facts_of(pass) else { return true };
+    let sessions = [Some(pass.session), facts.began_as()].into_iter().flatten();
+    let by = [pass::all_of(names, account), pass::on_device(names, account, pass.device)];
+    let mut by = by.into_iter().chain(sessions.map(|session| pass::from_session(names, session)));
+    if by.any(|key| memory.pass_voided(key).is_some_and(|voided| voided >= pass.given)) {
         return true;
     }
     // A sign-in at the application is remembered. Where others sign customers in, only what they report is.
@@ -329,10 +379,18 @@ fn is_void(gate: &Gate, prepared: &Prepared, Opened { pass, key }: &Opened, now:
     let Some(history) = memory.accounts.read(account.bits()) else { return remembered };
     let reports = &history.reports;
     let reported = match law.outlives_revocation {
-        true => reports.voids_though_revoked(pass.given),
-        false => reports.voids(pass.given),
+        true => reports.voids_though_revoked(facts.began()),
+        false => reports.voids(facts.began()),
     };
-    reported || history.is_reset_since(pass.given) || (remembered && !history.is_known_since(pass.given))
+    reported || (remembered && !history.is_known_since(pass.given))
+}
+
+/// Whether whoever asks is shown to be somebody else: by a session, or by a token that proves nothing but names somebody.
+fn is_of_another(gate: &Gate, context: &Context<'_>, pass: &Pass) -> bool {
+    let owner = context.session.and_then(|session| owner(gate, context, session)).map(|(owner, _)| owner);
+    (context.vouched && context.account.known() != Some(pass.owner.account()))
+        || owner.is_some_and(|owner| owner != pass.owner)
+        || (context.unbelieved && context.owner != Some(pass.owner))
 }
 
 /// Whether a pass and its device's cookie were copied, as far as can be told: what brings them is another program than the one that
@@ -353,7 +411,7 @@ fn is_copied(gate: &Gate, context: &Context<'_>, asking: &Asking, (pass, facts):
         let usual = ties.map_or(Listed::NOTHING, |ties| ties.listed);
         !usual.contains(listed)
     });
-    !begun.moved.is_none() || abroad || strange || exit
+    !begun.moved.is_none() || facts.is_hidden(&visit) || abroad || strange || exit
 }
 
 /// What others have reported may have made a proof worth no more than a password.

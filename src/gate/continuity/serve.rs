@@ -195,7 +195,7 @@ impl Sight {
         let who = match &self.by {
             By::Session { token: Some(_), .. } => AUTHORIZATION.as_str(),
             By::Session { token: None, .. } => "cookie",
-            By::Pass(_) => "cookie, weir-pass",
+            By::Pass(_) => "cookie, authorization, weir-device, weir-pass",
         };
         let vary = format!("accept, accept-language, {who}");
         headers.insert(VARY, HeaderValue::from_str(&vary).unwrap_or(HeaderValue::from_static("*")));

@@ -63,17 +63,21 @@ fn leads_there<B>(context: &Context<'_>, response: &Response<B>) -> bool {
 
 /// Whether nobody can sign in: no way of it is open, or whoever gives out tokens cannot be reached.
 pub fn is_away(gate: &Gate, context: &Context<'_>) -> bool {
-    is_away_at(gate, context.prepared, context.site, (context.class, context.channel), context.now)
+    is_away_at(gate, context.prepared, context.site, context.now)
 }
 
-/// The same on this site, for clients of this class that come this way.
-pub fn is_away_at(gate: &Gate, prepared: &Prepared, site: &Site, who: (Class, Channel), now: Moment) -> bool {
+/// The same on this site. A client can say which channel it comes by, so it is asked of each by which customers sign in.
+pub fn is_away_at(gate: &Gate, prepared: &Prepared, site: &Site, now: Moment) -> bool {
     let rules = prepared.rules();
     if prepared.tokens().is_some_and(|tokens| tokens.is_issuer_away(now)) {
         return true;
     }
     let mut ways = rules.journey_ids().filter(|id| rules.journey(*id).succeeds_on.is_some()).peekable();
-    ways.peek().is_some() && ways.all(|way| is_shut(gate, prepared, (site, way), who, now))
+    ways.peek().is_some()
+        && ways.all(|way| {
+            let mut channels = [Channel::Web, Channel::App].into_iter();
+            channels.all(|channel| is_shut(gate, prepared, (site, way), (Class::Customer, channel), now))
+        })
 }
 
 fn is_shut(

@@ -354,7 +354,7 @@ fn one(
     let (class, channel) = (who.class, who.channel);
     let by_pass = who.pass.as_ref().filter(|held| {
         journey.snapshot.as_ref().is_some_and(|law| law.pass)
-            && (away || sign_in::is_away_at(gate, prepared, site, (class, channel), now))
+            && (away || sign_in::is_away_at(gate, prepared, site, now))
             && held.stands(gate, prepared, now)
     });
     if let Some(held) = by_pass {

@@ -188,9 +188,9 @@ impl AccountHistory {
         (self.reset != 0).then(|| now.since(moment(self.reset)))
     }
 
-    /// Whether the password was reset since then.
-    pub const fn is_reset_since(&self, since: Moment) -> bool {
-        self.reset != 0 && moment(self.reset).unix_seconds() >= since.unix_seconds()
+    /// When somebody last reset the password, if they did.
+    pub fn reset_at(&self) -> Option<Moment> {
+        (self.reset != 0).then_some(moment(self.reset))
     }
 
     /// Whether it has been remembered without a gap since its owner came in then: what was reported after is among it.
