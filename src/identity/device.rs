@@ -144,7 +144,9 @@ impl Devices {
 /// say how they fetch (Fetch metadata), and nothing on a page can keep them from it.
 pub fn keeps_no_cookies(headers: &HeaderMap) -> bool {
     let browser = headers.contains_key("sec-fetch-mode") || headers.contains_key("sec-fetch-site");
-    !browser && (headers.contains_key(HEADER) || !headers.contains_key(http::header::COOKIE))
+    let is_page = |accept: &HeaderValue| accept.as_bytes().windows(9).any(|range| range == b"text/html");
+    let page = headers.get_all(http::header::ACCEPT).iter().any(is_page);
+    !browser && !page && (headers.contains_key(HEADER) || !headers.contains_key(http::header::COOKIE))
 }
 
 #[cfg(test)]

@@ -87,6 +87,12 @@ pub fn open(keys: &Keyring, value: &str, now: Moment) -> Option<Pass> {
     })
 }
 
+/// What a client that keeps no cookies is told instead of this `Set-Cookie` field: its value alone.
+pub fn value(field: &HeaderValue) -> Option<HeaderValue> {
+    let (_, value) = field.to_str().ok()?.split(';').next()?.split_once('=')?;
+    HeaderValue::from_str(value).ok()
+}
+
 /// The `Set-Cookie` field that leaves a pass, which lasts for so long and is kept by its browser for longer. `None` only when the system
 /// gives no random numbers.
 pub fn leave(keys: &Keyring, pass: &Pass, (lasts, kept): (Duration, Duration), over_tls: bool) -> Option<HeaderValue> {

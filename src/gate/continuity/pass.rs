@@ -344,6 +344,11 @@ fn give(
     let Some(field) = pass::leave(&gate.shared.identity.keys, &pass, lasts, context.client.https) else {
         return false;
     };
+    if context.keeps_no_cookies
+        && let Some(value) = pass::value(&field)
+    {
+        headers.insert(pass::HEADER, value);
+    }
     headers.append(SET_COOKIE, field);
     context.prepared.meters().pass("given");
     true
