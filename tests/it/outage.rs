@@ -263,10 +263,12 @@ async fn four_of_five_see_what_is_theirs_an_hour_a_day_and_a_week_after_everythi
             }
         }
     }
-    let law = "[continuity_pass]\nknown_providers_only = true\n";
+    let shipped = std::fs::read_to_string(town.street.rig.rules().join("journeys.toml")).unwrap();
+    let law = shipped.replace("[continuity_pass]\n", "[continuity_pass]\nknown_providers_only = true\n");
+    assert_ne!(law, shipped);
     for known_only in [false, true] {
         if known_only {
-            let said = town.street.rig.save("pass.toml", law);
+            let said = town.street.rig.save("journeys.toml", &law);
             assert!(matches!(said, Outcome::Installed { .. }), "{said:?}");
         }
         let (mut alike, mut other) = (0, 0);
