@@ -35,8 +35,8 @@ pub struct Pass {
     pub device: Device,
     /// When it was given.
     pub given: Moment,
-    /// From which session.
-    pub session: Session,
+    /// From which session, where that was known when it was given.
+    pub session: Option<Session>,
     /// At which providers its device has been lately, where that is known; the last first.
     pub providers: Vec<u32>,
     /// With which key alone, by a keyed hash of its thumbprint, where the token that it comes from was bound to one (RFC 9449).
@@ -51,7 +51,7 @@ struct Written<'b> {
     name: [u64; 2],
     device: u64,
     given: u64,
-    session: u64,
+    session: Option<u64>,
     providers: Vec<u32>,
     bound: Option<u64>,
     #[serde(borrow)]
@@ -78,7 +78,7 @@ pub fn open(keys: &Keyring, value: &str, now: Moment) -> Option<Pass> {
     let owner = Owner::from_parts(Account::from_bits(written.account), written.name);
     Some(Pass {
         owner,
-        session: Session::from_bits(written.session),
+        session: written.session.map(Session::from_bits),
         device: Device::from_bits(written.device),
         given: Moment::from_unix_seconds(written.given),
         providers: written.providers,
@@ -101,7 +101,7 @@ pub fn leave(keys: &Keyring, pass: &Pass, (lasts, kept): (Duration, Duration), o
         name: pass.owner.name(),
         device: pass.device.bits(),
         given: pass.given.unix_seconds(),
-        session: pass.session.bits(),
+        session: pass.session.map(Session::bits),
         providers: pass.providers.clone(),
         bound: pass.bound,
         began: &pass.began,
@@ -150,7 +150,7 @@ mod tests {
             owner: names.owner("Ada@example.com"),
             device: Device::from_bits(7),
             given: NOW,
-            session: Session::from_bits(9),
+            session: Some(Session::from_bits(9)),
             providers: vec![64_500, 4_200_000_000],
             bound: Some(u64::MAX),
             began: b"how it began".to_vec(),

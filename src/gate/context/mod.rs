@@ -11,6 +11,7 @@ mod client;
 pub mod cookie;
 mod leaked;
 mod method;
+mod named;
 mod once;
 mod outgoing;
 pub mod seen;
@@ -34,9 +35,9 @@ use crate::clock::Moment;
 use crate::confidence::{Reading, Why};
 use crate::identity::device::{self, Minted};
 use crate::identity::dpop::Asked;
+use crate::identity::session;
 use crate::identity::session::Brought;
 use crate::identity::token::{Bearer, Claims};
-use crate::identity::{fields, session};
 use crate::judge::decision::{Question, Verdict};
 use crate::judge::history::DeviceRecord;
 use crate::judge::seen::{Client as Software, Whereabouts};
@@ -438,58 +439,6 @@ impl<'a> Context<'a> {
             host: &self.authority.host,
             address: self.client.address,
         }
-    }
-
-    /// Whether a field of the body is needed before the request is judged: the account's, a password that is compared, or one that
-    /// may stand for the method.
-    pub fn reads_fields(&self, head: &request::Parts) -> bool {
-        let rules = self.prepared.rules();
-        let asks = |journey| {
-            let journey = rules.journey(journey);
-            journey.account.is_some() || (journey.credential.is_some() && rules.breach.is_some())
-        };
-        self.journey.is_some_and(asks) || (self.listed && method::is_form(head))
-    }
-
-    /// Reads the account's name and the password from the body, where the journey has them, and forgets them: only the name's hash
-    /// is kept, and whether they have leaked.
-    ///
-    /// # Errors
-    /// When the body asks that the method be read as another.
-    pub fn read_fields(
-        &mut self,
-        gate: &Gate,
-        head: &request::Parts,
-        body: &body::Taken,
-        record: &mut Record,
-    ) -> Result<(), Fault> {
-        if self.listed && body.whole().is_some_and(|bytes| method::is_overridden(head, bytes)) {
-            return Err(Fault::MethodOverride);
-        }
-        let Some(journey) = self.journey else { return Ok(()) };
-        let rules = self.prepared.rules();
-        let journey = rules.journey(journey);
-        let bytes = body.whole().map(|bytes| &bytes[..]);
-        let name = journey.account.as_ref().map(|field| match bytes {
-            Some(bytes) => {
-                let query = head.uri.query().unwrap_or_default();
-                fields::with_query(field, query, fields::read(field, &head.headers, bytes))
-            }
-            None => Reading::Unknown(Why::Ambiguous),
-        });
-        let named = name.as_ref().map_or(Reading::Unknown(Why::NotAsked), |name| name.as_ref().map(|name| &**name));
-        self.leaked = Leaked::read(gate, (rules, journey), head, bytes, named, self.now);
-        if let Some(name) = &name {
-            let named = name.as_ref().map(|name| gate.shared.names.account(name));
-            let own = self.vouched && named.known().is_none_or(|named| self.account.known() == Some(named));
-            self.stage = Stage::of_named(self.stage == Stage::Attempt, own);
-            self.account = named;
-            record.account = self.account.known();
-            if self.prepared.keeps_snapshots() {
-                self.owner = name.as_ref().known().map(|name| gate.shared.names.owner(name));
-            }
-        }
-        Ok(())
     }
 
     /// Whether the account is the asker's own: of a session or token that is known here, not only named.

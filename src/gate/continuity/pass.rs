@@ -337,7 +337,7 @@ fn give(
     let after = voided.map_or(context.now, |voided| context.now.max(voided.plus(Duration::from_secs(1))));
     let Ok(began) = postcard::to_stdvec(&facts) else { return false };
     let providers = providers(gate, context, owner, device);
-    let Some(session) = context.session else { return false };
+    let session = context.session;
     let pass = Pass { owner, device, given: after, session, providers, bound: context.key, began };
     let law = context.prepared.rules().continuity_pass;
     let lasts = (law.lasts, law.oldest());
@@ -373,7 +373,7 @@ fn is_void(gate: &Gate, prepared: &Prepared, pass: &Pass, now: Moment) -> bool {
     }
     let account = pass.owner.account();
     let Some(facts) = facts_of(pass) else { return true };
-    let sessions = [Some(pass.session), facts.began_as()].into_iter().flatten();
+    let sessions = [pass.session, facts.began_as()].into_iter().flatten();
     let by = [pass::all_of(names, account), pass::on_device(names, account, pass.device)];
     let mut by = by.into_iter().chain(sessions.map(|session| pass::from_session(names, session)));
     if by.any(|key| memory.pass_voided(key).is_some_and(|voided| voided >= pass.given)) {
