@@ -66,10 +66,13 @@ pub async fn ask(
 impl Sight {
     /// What is shown without asking the upstream: it is away, contained, or somebody has just found that it fails.
     pub async fn before(&self, gate: &Gate, context: &Context<'_>, record: &mut Record) -> Option<Response<Body>> {
-        let why = match self.contained {
-            Some(why) => why,
-            None if self.circuit(context).may_ask(context.now) => return None,
-            None => "failing",
+        let circuit = self.circuit(context);
+        let why = match (self.contained, &self.by) {
+            (Some(why), _) => why,
+            // One failure of somebody else's is no outage that opens a pass.
+            (None, By::Pass(_)) if !circuit.is_failing(context.now) => return None,
+            (None, _) if circuit.may_ask(context.now) => return None,
+            (None, _) => "failing",
         };
         Box::pin(self.show(gate, context, why, record)).await
     }
