@@ -66,11 +66,6 @@ pub fn carried(headers: &HeaderMap, over_tls: bool) -> Option<&str> {
     }
 }
 
-/// Until when a value says that it is good. Nothing is verified: whoever writes another time deceives nobody but themselves.
-pub fn says_until(value: &str) -> Option<Moment> {
-    value.split('.').nth(1)?.parse().ok().map(Moment::from_unix_seconds)
-}
-
 /// The pass that a value holds; nothing when it does not hold, whatever the reason.
 pub fn open(keys: &Keyring, value: &str, now: Moment) -> Option<Pass> {
     let opened = keys.unseal(Purpose::Pass, value, now).ok()?;
@@ -161,14 +156,12 @@ mod tests {
         assert!(field.ends_with("; Path=/; Max-Age=1200; Secure; HttpOnly; SameSite=Lax"), "{field}");
         let value = field.split(['=', ';']).nth(1).unwrap();
         assert!(value.len() < 240, "{value}");
-        assert_eq!(says_until(value), Some(NOW.plus(LASTS)));
         let opened = open(&keys, value, NOW).unwrap();
         assert_eq!(opened, pass);
         assert_eq!(open(&keys, value, NOW.plus(LASTS)), None);
         assert_eq!(open(&Keyring::random().unwrap(), value, NOW), None);
         for nonsense in ["", ".", "a.b.c", "00000000.9999999999.AAAA"] {
             assert_eq!(open(&keys, nonsense, NOW), None);
-            assert_eq!(says_until(nonsense).filter(|_| nonsense.len() < 20), None);
         }
     }
 }
