@@ -22,7 +22,7 @@ use crate::identity::breach::Breach;
 use crate::rules::in_force::InForce;
 use crate::rules::posture::Posture;
 use crate::rules::ruleset::{Fingerprint, RuleSet, Server};
-use crate::rules::source::Sources;
+use crate::rules::source::{Bounds, Sources};
 use crate::swap::Swap;
 use crate::telemetry::Telemetry;
 
@@ -145,6 +145,13 @@ pub struct Reload {
     pub despite_cases: bool,
     /// Only if this is still the tag of what is in force.
     pub expect: Option<String>,
+}
+
+impl Reload {
+    /// Because the files changed.
+    fn of_files() -> Self {
+        Self { who: Who::files(), reason: String::new(), despite_cases: false, expect: None }
+    }
 }
 
 impl Law {
@@ -276,21 +283,36 @@ impl Law {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether these files differ from those that were read last.
-    pub fn differs(&self, sources: &Sources) -> bool {
+    /// Whether the files are others than were read last. Blocks: call it off the request path.
+    pub fn files_changed(&self) -> bool {
+        let sources = Sources::read(&self.dir, &Bounds::default()).unwrap_or_default();
         let state = self.lock();
         sources.fingerprint() != state.files || sources.settings().is_some_and(|settings| settings != &*state.settings)
     }
 
+    /// Reads the files if they are others than were read last. Blocks: call it off the request path.
+    ///
+    /// They are compared where nobody else reads them: what somebody has taken back meanwhile is not installed once more.
+    pub fn reload_if_changed(&self) {
+        let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.files_changed() {
+            self.read(&Reload::of_files(), &reading);
+        }
+    }
+
     /// Reads the files because they changed. Blocks: call it off the request path.
     pub fn reload(&self) -> Outcome {
-        self.reload_by(&Reload { who: Who::files(), reason: String::new(), despite_cases: false, expect: None })
+        self.reload_by(&Reload::of_files())
     }
 
     /// Reads the files and installs them when they are good and new. Blocks: call it off the request path.
     pub fn reload_by(&self, asked: &Reload) -> Outcome {
         // Reading may take long, and arming must not wait for it: only what is read is installed under the lock.
-        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        self.read(asked, &reading)
+    }
+
+    fn read(&self, asked: &Reload, _alone: &MutexGuard<'_, ()>) -> Outcome {
         let mut loaded = load(&self.dir);
         self.breach.prepare(loaded.compiled().and_then(|rules| rules.breach.as_ref()), self.clock.now());
         let mut state = self.lock();

@@ -9,7 +9,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::law::Law;
-use crate::rules::source::{Bounds, Sources};
 
 /// How long after the last event a change counts as written.
 const QUIET: Duration = Duration::from_millis(50);
@@ -41,13 +40,10 @@ pub async fn watch(law: Arc<Law>, mut stop: watch::Receiver<bool>) {
             event = events.recv(), if watcher.is_some() => event.is_some(),
             _ = look.tick() => false,
         };
-        if seen {
+        // Whoever writes them may be in the midst of it, also when a look finds a change before its event comes.
+        if seen || off_the_runtime(&law, Law::files_changed).await {
             settle(&mut events).await;
-        }
-        let law = law.clone();
-        let checked = tokio::task::spawn_blocking(move || reload_when_changed(&law)).await;
-        if let Err(error) = checked {
-            tracing::error!(%error, "reading the rule files failed; the last good rules stay in force");
+            off_the_runtime(&law, Law::reload_if_changed).await;
         }
     }
 }
@@ -63,9 +59,11 @@ async fn settle(events: &mut mpsc::Receiver<()>) {
     }
 }
 
-fn reload_when_changed(law: &Law) {
-    let sources = Sources::read(law.dir(), &Bounds::default()).unwrap_or_default();
-    if law.differs(&sources) {
-        law.reload();
-    }
+/// Runs what waits for the disk where nobody else waits for it.
+async fn off_the_runtime<T: Default + Send + 'static>(law: &Arc<Law>, what: fn(&Law) -> T) -> T {
+    let law = law.clone();
+    tokio::task::spawn_blocking(move || what(&law)).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "reading the rule files failed; the last good rules stay in force");
+        T::default()
+    })
 }

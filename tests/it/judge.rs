@@ -21,7 +21,7 @@ use weir::judge::signals::session::Continuity;
 use weir::judge::signals::{Buckets, Past, Readings, Sighting};
 use weir::judge::stage::Stage;
 use weir::rules::ruleset::{Action, JourneyId, RuleSet};
-use weir::rules::signal::Weights;
+use weir::rules::signal::{Signal, Weights};
 use weir::subject::{Device, Network};
 
 use crate::law::{law, law_with, shared};
@@ -378,30 +378,35 @@ pub fn any_readings() -> impl Strategy<Value = Readings> {
         });
     let guessing = (0_u32..100, 0_u32..100).prop_map(|(failed, worked)| guessing(failed, worked));
     let exposure = prop::sample::select(vec![Exposure::Nothing, Exposure::PasswordLeaked, Exposure::PairLeaked]);
-    let points = || (-200_i32..=0).prop_map(Points::tenths);
+    // Nothing says more against somebody than its signal can.
+    let points = |signal: Signal| (signal.about().points.as_tenths()..=0).prop_map(Points::tenths);
     let places = prop::sample::select(vec![Place::Known, Place::Near, Place::SameProvider, Place::New]);
     let guise = prop::sample::select(vec![Guise::Plain, Guise::Mismatch, Guise::Script]);
     let pace = || prop::sample::select(vec![Pace::Calm, Pace::Quick, Pace::Fast]);
     let listed = (0_u8..16, 0_u8..16)
         .prop_map(|(listed, own)| Marks { listed: Listed::from_bits(listed), own: Listed::from_bits(own) });
-    let continuity = (points(), any::<bool>(), any::<bool>()).prop_map(|(changed, country, alternates)| Continuity {
-        changed,
-        country,
-        alternates,
-    });
+    let continuity = (points(Signal::SessionChanged), any::<bool>(), any::<bool>())
+        .prop_map(|(changed, country, alternates)| Continuity { changed, country, alternates });
     let risk = prop::option::of((prop::sample::select(vec![Risk::Low, Risk::Medium, Risk::High]), 0_u64..1_000_000))
         .prop_map(|risk| risk.map(|(risk, ago)| (risk, Duration::from_secs(ago))));
     let compromised = prop::option::of(0_u64..5_000_000).prop_map(|ago| ago.map(Duration::from_secs));
-    let device = (maybe(any_standing()), maybe(points()), maybe(0_u8..9), maybe(any::<bool>()), maybe(guise));
-    let network = (maybe(places), maybe(any::<bool>()), maybe(listed), maybe(past));
-    let pressure = (
-        maybe(0.0_f32..10.0),
-        maybe(0.0_f32..10.0),
-        maybe(guessing),
-        maybe(points().prop_map(|p| p.max(Points::whole(-10)))),
+    let device = (
+        maybe(any_standing()),
+        maybe(points(Signal::DeviceChanged)),
+        maybe(0_u8..9),
+        maybe(any::<bool>()),
+        maybe(guise),
     );
-    let journey =
-        (maybe(pace()), maybe(pace()), maybe(any::<bool>()), maybe(any::<bool>()), maybe(continuity), maybe(points()));
+    let network = (maybe(places), maybe(any::<bool>()), maybe(listed), maybe(past));
+    let pressure = (maybe(0.0_f32..10.0), maybe(0.0_f32..10.0), maybe(guessing), maybe(points(Signal::AttackLevel)));
+    let journey = (
+        maybe(pace()),
+        maybe(pace()),
+        maybe(any::<bool>()),
+        maybe(any::<bool>()),
+        maybe(continuity),
+        maybe(points(Signal::SignInDoubt)),
+    );
     let ceiling = prop::option::weighted(0.2, (0_u8..100).prop_map(|at| Confidence::line(at).unwrap()));
     let rest = (maybe(session), maybe(exposure), maybe(any::<bool>()), maybe(compromised), maybe(risk), ceiling);
     (device, network, pressure, journey, rest).prop_map(|(device, network, pressure, journey, rest)| Readings {

@@ -1,7 +1,7 @@
 //! The law is swapped whole, without a dropped request, and a bad file changes nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
@@ -35,10 +35,35 @@ async fn a_saved_file_is_in_force_for_the_next_request_and_can_be_taken_back_one
     assert!(!rig.weir().law.standing().files_in_force);
 }
 
+/// The watcher compares what it read with what was read last: a law that is taken back in between must stay taken back.
+#[test]
+fn what_was_taken_back_is_not_brought_in_again_by_the_watcher() {
+    let rig = Rig::with(OPEN);
+    let law = &rig.weir().law;
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    law.reload_if_changed();
+                }
+            });
+        }
+        for round in 0..100 {
+            let text = if round % 2 == 0 { SHUT } else { OPEN };
+            rig.save("journeys.toml", &format!("{text}# {round}\n"));
+            let Outcome::RolledBack { generation, .. } = law.roll_back() else { panic!("not rolled back") };
+            law.reload_if_changed();
+            assert_eq!(law.in_force().load().generation, generation, "round {round}");
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+}
+
 #[tokio::test]
 async fn a_file_that_is_saved_is_noticed_without_being_told() {
     let rig = Rig::with(OPEN);
-    std::fs::write(rig.rules().join("journeys.toml"), SHUT).unwrap();
+    rig.write("journeys.toml", SHUT);
     let began = Instant::now();
     while rig.weir().law.in_force().load().generation == 1 {
         assert!(began.elapsed() < Duration::from_secs(30), "the file was never noticed");
@@ -122,7 +147,7 @@ async fn no_request_fails_while_the_law_is_swapped() {
         }
         for swap in 0..20 {
             let (text, by) = if swap % 2 == 0 { (SHUT, 1) } else { (OPEN, 0) };
-            std::fs::write(rig.rules().join("journeys.toml"), text).unwrap();
+            rig.write("journeys.toml", text);
             let law = rig.weir().law.clone();
             tokio::task::spawn_blocking(move || law.reload()).await.unwrap();
             let before = served[by].load(Ordering::Relaxed);

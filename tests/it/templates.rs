@@ -43,8 +43,7 @@ async fn a_page_of_the_operators_own_is_used_and_swapped_whole_under_load() {
         all += task.await.unwrap().iter().sum::<i32>();
     }
     assert_eq!(all, 240);
-    std::fs::remove_file(rig.rules().join("templates/page.html")).unwrap();
-    assert!(matches!(rig.weir().law.reload(), Outcome::Installed { .. }));
+    assert!(matches!(rig.remove("templates/page.html"), Outcome::Installed { .. }));
     let built_in = rig.client(Protocol::H1).send("GET", "/shut", NAVIGATES, "").await;
     assert!(!built_in.text().contains("<p>first</p>"));
 }

@@ -245,7 +245,7 @@ async fn a_tunnel_survives_twenty_swaps_with_data_flowing() {
         let text = format!(
             "{JOURNEYS}\n[journeys.swap{swap}]\nroutes = [\"GET /chat\"]\nladder = [{{ at = 0, do = \"deny\", to = \"main\" }}]\nwhen_unknown = \"deny\"\n"
         );
-        std::fs::write(rig.rules().join("journeys.toml"), text).unwrap();
+        rig.write("journeys.toml", &text);
         let law = rig.weir().law.clone();
         let outcome = tokio::task::spawn_blocking(move || law.reload()).await.unwrap();
         // The watcher may have been quicker.

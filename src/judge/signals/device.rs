@@ -147,7 +147,11 @@ pub(in crate::judge) fn weigh(read: &Read, stage: Stage) -> [Says; 3] {
         }
         Standing::Probation | Standing::New => (Signal::DeviceUnknown, Points::ZERO),
     };
-    let crowded = read.accounts.known().is_some_and(|accounts| accounts > 3);
+    // As many as it could be, where a fault hides how many have used it.
+    let crowded = match read.accounts {
+        Reading::Known(accounts) => accounts > 3,
+        Reading::Unknown(why) => why.is_fault(),
+    };
     let crowded = crowded.then(|| (Signal::DeviceCrowded, Points::whole(8) + Points::tenths(-points.as_tenths())));
     [Some((signal, points)), crowded, changed_line]
 }
@@ -180,6 +184,24 @@ mod tests {
         assert_eq!(with(60, 0), Points::whole(-14));
         assert_eq!(with(0, 0), Points::whole(-1));
         assert!(with(40, 20) > with(40, 10));
+    }
+
+    #[test]
+    fn a_device_of_which_a_fault_hides_who_used_it_counts_as_crowded() {
+        let sum = |accounts| {
+            let read = Read {
+                device: Reading::Known(Standing::Trusted { days: 4, proved: false }),
+                changed: Reading::Known(Points::ZERO),
+                accounts,
+                vouched: Reading::Known(false),
+                past: Reading::Known(Past::default()),
+            };
+            weigh(&read, Stage::Session).into_iter().flatten().map(|(_, points)| points).sum::<Points>()
+        };
+        assert_eq!(sum(Reading::Known(4)), Points::whole(8));
+        assert_eq!(sum(Reading::Unknown(Why::Stale)), Points::whole(8));
+        assert_eq!(sum(Reading::Known(3)), Points::whole(13));
+        assert_eq!(sum(Reading::Unknown(Why::Missing)), Points::whole(13));
     }
 
     #[test]

@@ -126,7 +126,11 @@ fn against_own_past(read: &Read, stage: Stage) -> [Says; 2] {
         // A fault hides the past: a new network weighs the most that it can, a known one gives nothing.
         Reading::Unknown(why) if why.is_fault() => {
             return match read.network {
-                Reading::Known(Place::Known) => [Some((Signal::NetworkKnown, Points::ZERO)), None],
+                Reading::Known(Place::Known) => {
+                    let country =
+                        if read.country == Reading::Known(true) { None } else { country_hidden(read.country) };
+                    [Some((Signal::NetworkKnown, Points::ZERO)), country]
+                }
                 Reading::Known(_) | Reading::Unknown(_) => {
                     [Some((Signal::NetworkNew, Signal::NetworkNew.about().points)), country_hidden(read.country)]
                 }

@@ -24,7 +24,7 @@ pub(in crate::judge) fn weigh(continuity: Reading<Continuity>, device_charged: b
     let now = match continuity {
         Reading::Known(now) => now,
         Reading::Unknown(why) if why.is_fault() => {
-            return [worst(Signal::SessionChanged), worst(Signal::SessionMoved), None];
+            return [Signal::SessionChanged, Signal::SessionMoved, Signal::SessionAlternates].map(worst);
         }
         Reading::Unknown(_) => return [None; 3],
     };

@@ -160,10 +160,25 @@ impl Rig {
         self.dir.path()
     }
 
-    /// Writes one rule file and reloads. Where the watcher was quicker, what it installed is what came of it.
+    /// Writes one rule file and reloads.
     pub fn save(&self, name: &str, text: &str) -> Outcome {
-        let before = self.weir().law.standing().generation;
+        self.change(|rules| put(rules, name, text))
+    }
+
+    /// Writes one rule file, as an editor does, and tells nobody.
+    pub fn write(&self, name: &str, text: &str) {
         put(&self.rules(), name, text);
+    }
+
+    /// Takes one rule file away and reloads.
+    pub fn remove(&self, name: &str) -> Outcome {
+        self.change(|rules| std::fs::remove_file(rules.join(name)).unwrap())
+    }
+
+    /// Changes the rule files and reloads. Where the watcher was quicker, what it installed is what came of it.
+    fn change(&self, files: impl FnOnce(&Path)) -> Outcome {
+        let before = self.weir().law.standing().generation;
+        files(&self.rules());
         match self.weir().law.reload() {
             Outcome::Unchanged { generation } if generation > before => {
                 let fingerprint = self.weir().law.standing().fingerprint;
