@@ -28,6 +28,9 @@ pub enum Refused {
     /// Encoded over and over.
     #[error("a path encoded too many times")]
     Encoding,
+    /// Its normal form, which is what is forwarded, would lead some servers elsewhere than the path as it was sent.
+    #[error("a path whose `..` leads to different places, by what is taken for a segment")]
+    Dots,
 }
 
 impl<'a> Target<'a> {
@@ -71,8 +74,12 @@ pub fn read(path: &str) -> Result<Target<'_>, Refused> {
             Ok(Target { sent: path, plain: path.into(), worst: fold_ascii(path).into(), alike: true })
         }
         Spelling::Odd => {
-            let worst = worst(path)?;
-            let plain = plain(path);
+            let worst = self::worst(path)?;
+            let (plain, dotted) = plain(path);
+            // Else a journey could be chosen by what was sent, and the upstream act on what is forwarded.
+            if dotted && self::worst(&plain)? != worst {
+                return Err(Refused::Dots);
+            }
             let alike = fold_ascii(&plain) == worst;
             Ok(Target { sent: path, plain: plain.into(), worst: worst.into(), alike })
         }
@@ -130,8 +137,9 @@ pub(in crate::rules) fn fold_ascii(path: &str) -> String {
     stripped.to_ascii_lowercase()
 }
 
-/// RFC 3986, 6.2.2: unreserved characters decoded, hexadecimal digits in upper case, dot segments removed.
-fn plain(path: &str) -> String {
+/// RFC 3986, 6.2.2: unreserved characters decoded, hexadecimal digits in upper case, dot segments removed; and whether there
+/// were any.
+fn plain(path: &str) -> (String, bool) {
     let bytes = path.as_bytes();
     let mut text = String::with_capacity(path.len());
     let mut at = 0;
@@ -151,7 +159,9 @@ fn plain(path: &str) -> String {
         }
         at += length;
     }
-    without_dots(&text)
+    let without = without_dots(&text);
+    let dotted = without.len() != text.len();
+    (without, dotted)
 }
 
 /// RFC 3986, 5.2.4, for an absolute path.
@@ -322,6 +332,16 @@ mod tests {
     fn readings(path: &str) -> (String, String) {
         let target = read(path).unwrap();
         (target.plain().to_owned(), target.worst().to_owned())
+    }
+
+    #[test]
+    fn what_is_forwarded_leads_no_server_elsewhere_than_what_was_sent() {
+        // One server takes two segments back, another three.
+        for path in ["/safe/z\\q/../..%5Cadmin", "/safe/z%2fq/../..%2fadmin", "/a//../x", "/a/;/../x", "/ä\\a/.."] {
+            assert_eq!(read(path), Err(Refused::Dots), "{path}");
+        }
+        assert_eq!(readings("/a%2Fb/./c"), ("/a%2Fb/c".to_owned(), "/a/b/c".to_owned()));
+        assert_eq!(readings("/x/../a%2Fb/"), ("/a%2Fb/".to_owned(), "/a/b".to_owned()));
     }
 
     #[test]
