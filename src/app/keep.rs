@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{StartError, thread};
 use crate::clock::Clock;
@@ -19,6 +19,11 @@ use crate::telemetry::Telemetry;
 /// How long the end waits for the last writing. A disk that hangs does not keep the process.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How soon what has ended is on the disk.
+const SOON: Duration = Duration::from_secs(1);
+/// Writing that takes this share of the time leaves the rest of the machine its disk.
+const SHARE: u32 = 10;
+
 /// The thread.
 #[derive(Debug)]
 pub(super) struct Keeping {
@@ -28,14 +33,23 @@ pub(super) struct Keeping {
 }
 
 impl Keeping {
-    /// Writes what has changed, this often.
+    /// Writes what has changed, this often; and what has ended, soon.
     pub fn start(keeper: Arc<Keeper>, outcomes: Option<Kept>, every: Duration) -> Result<Self, StartError> {
         let (stop, stopped) = channel();
         let (say_done, done) = channel();
         let thread = thread("weir-memory".into(), move || {
+            let (mut next, mut soon) = (Instant::now() + every, SOON);
             loop {
-                let over = !matches!(stopped.recv_timeout(every), Err(RecvTimeoutError::Timeout));
+                let wait = soon.min(next.saturating_duration_since(Instant::now()));
+                let over = !matches!(stopped.recv_timeout(wait), Err(RecvTimeoutError::Timeout));
+                let began = Instant::now();
                 // A failure is said and shown by the keeper, and tried again.
+                if !over && began < next {
+                    let _unsaved = keeper.keep_ends();
+                    soon = SOON.max(began.elapsed() * SHARE);
+                    continue;
+                }
+                next = began + every;
                 let _unsaved = keeper.keep();
                 if let Some(Err(error)) = outcomes.as_ref().map(Kept::sweep) {
                     tracing::error!(%error, "outcomes that are too old cannot be removed; it is tried again");

@@ -193,6 +193,7 @@ impl Handoffs {
             table: &self.open,
             keep: |_| Duration::ZERO,
             of: |_, handoff, account| handoff.account == Some(account),
+            ends: None,
         };
         [Box::new(open), Box::new(Passing { about: &GIVEN, table: &self.given })]
     }

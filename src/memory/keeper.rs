@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::checkpoint;
 use super::retention::Retention;
+use super::stores::Store;
 use super::{Memory, stores};
 use crate::clock::{Clock, Moment};
 use crate::judge::history::AccountHistory;
@@ -43,6 +44,8 @@ pub struct Keeper {
 struct State {
     /// What each store's number of changes was when it was last written.
     written: BTreeMap<&'static str, u64>,
+    /// What each store's number of ends was then.
+    ends: BTreeMap<&'static str, u64>,
     swept: Moment,
     failing: bool,
 }
@@ -110,6 +113,10 @@ impl Keeper {
             }
         }
         self.memory.loaded();
+        for store in self.memory.stores() {
+            let ends = store.ends().filter(|_| state.written.contains_key(store.about().name));
+            state.ends.extend(ends.map(|ends| (store.about().name, ends)));
+        }
         self.telemetry.gauges.checkpoints_refused.set(refused);
     }
 
@@ -124,24 +131,58 @@ impl Keeper {
             state.swept = now;
             self.sweep(now);
         }
+        let outcome = self.write(&mut state, |store, state| {
+            let name = store.about().name;
+            store.changes().is_some_and(|changes| state.written.get(name) != Some(&changes))
+        });
+        self.tell(&mut state, &outcome);
+        outcome
+    }
+
+    /// Writes every store in which something has ended since it was last written: what a sign-out or a report took from somebody
+    /// must not come back because the process was killed. Says whether there was any.
+    ///
+    /// # Errors
+    /// The first failure; the other stores are written all the same.
+    pub fn keep_ends(&self) -> io::Result<bool> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut any = false;
+        let outcome = self.write(&mut state, |store, state| {
+            let due = store.ends().is_some_and(|ends| state.ends.get(store.about().name) != Some(&ends));
+            any |= due;
+            due
+        });
+        // A disk that works again is said where everything is written to it.
+        if outcome.is_err() {
+            self.tell(&mut state, &outcome);
+        }
+        outcome.map(|()| any)
+    }
+
+    fn write(&self, state: &mut State, mut is_due: impl FnMut(&dyn Store, &State) -> bool) -> io::Result<()> {
         let mut outcome = Ok(());
         for store in self.memory.stores() {
             let name = store.about().name;
             // Asked before it is written: what changes meanwhile is written next time.
-            let Some(changes) = store.changes() else { continue };
-            if state.written.get(name) == Some(&changes) {
+            let (changes, ends) = (store.changes(), store.ends());
+            if !is_due(&*store, state) {
                 continue;
             }
             match store.save(&self.dir, self.key) {
                 Ok(entries) => {
                     tracing::debug!("checkpoint of {entries} {name}");
-                    state.written.insert(name, changes);
+                    state.written.extend(changes.map(|changes| (name, changes)));
+                    state.ends.extend(ends.map(|ends| (name, ends)));
                 }
                 Err(error) => outcome = outcome.and(Err(error)),
             }
         }
+        outcome
+    }
+
+    fn tell(&self, state: &mut State, outcome: &io::Result<()>) {
         let failing = outcome.is_err();
-        if let Err(error) = &outcome
+        if let Err(error) = outcome
             && !state.failing
         {
             let dir = self.dir.display();
@@ -151,7 +192,6 @@ impl Keeper {
         }
         state.failing = failing;
         self.telemetry.gauges.checkpoint_disk_ok.set(i64::from(!failing));
-        outcome
     }
 
     /// Forgets what is too old. Says how many entries that was.

@@ -26,7 +26,7 @@ mod table;
 pub mod throttle;
 pub mod transmitters;
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -123,8 +123,8 @@ pub struct Memory {
     pub guards: Guards,
     /// Where the lines of journeys with a budget are.
     pub floating: Floating,
-    /// Something was reported of some account, ever.
-    pub reported: AtomicBool,
+    /// How much was reported of accounts; 0 when nothing ever was.
+    reported: AtomicU64,
 }
 
 impl Memory {
@@ -150,7 +150,7 @@ impl Memory {
             transmitters: Transmitters::default(),
             guards: Guards::default(),
             floating: Floating::default(),
-            reported: AtomicBool::new(false),
+            reported: AtomicU64::new(0),
         }
     }
 }

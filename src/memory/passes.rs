@@ -157,6 +157,10 @@ impl Store for Kept<'_> {
         Some(self.0.changes.load(Ordering::Acquire))
     }
 
+    fn ends(&self) -> Option<u64> {
+        self.changes()
+    }
+
     fn save(&self, dir: &Path, key: u64) -> io::Result<u64> {
         checkpoint::write_each(dir, Seal { store: ABOUT.name, key }, |each| {
             each(FLOOR, &Until(self.0.floor.load(Ordering::Acquire)));

@@ -3,6 +3,8 @@
 //!
 //! While nothing was ever reported it costs one load. It must never bring a session back.
 
+use std::sync::atomic::Ordering;
+
 use super::{Memory, SessionFacts};
 use crate::clock::Moment;
 use crate::judge::history::{Report, Reported, Reports};
@@ -35,7 +37,7 @@ impl Memory {
         }
         let Some(account) = report.account else { return false };
         let kept = self.accounts.update(account.bits(), now, |history| history.report(report.reported, report.at, now));
-        self.reported.store(true, std::sync::atomic::Ordering::Release);
+        self.reported.fetch_add(1, Ordering::Release);
         kept.is_some()
     }
 
@@ -44,7 +46,7 @@ impl Memory {
         self.ended.loaded();
         let mut any = false;
         self.accounts.for_each(|_, history| any |= !history.reports.is_empty());
-        self.reported.fetch_or(any, std::sync::atomic::Ordering::AcqRel);
+        self.reported.fetch_add(u64::from(any), Ordering::Release);
     }
 
     /// Applies what was held back of this transmitter and may pass by now, and shows each; how many.
@@ -59,7 +61,7 @@ impl Memory {
 
     /// What others have reported of an account; nothing while nothing was ever reported of anybody.
     pub fn reports(&self, account: Account) -> Option<Reports> {
-        if !self.reported.load(std::sync::atomic::Ordering::Acquire) {
+        if self.reported.load(Ordering::Acquire) == 0 {
             return None;
         }
         self.accounts.update_existing(account.bits(), |history| history.reports).filter(|reports| !reports.is_empty())
@@ -67,7 +69,7 @@ impl Memory {
 
     /// Whether anything was ever ended, by itself or with an account.
     pub fn has_ended(&self) -> bool {
-        self.ended.any() || self.reported.load(std::sync::atomic::Ordering::Acquire)
+        self.ended.any() || self.reported.load(Ordering::Acquire) > 0
     }
 
     /// Whether a session of the application is over, by itself or with all of its account.

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -68,6 +69,12 @@ pub trait Store {
     /// A number that is another one after every change; `None` when it is not written to the disk.
     fn changes(&self) -> Option<u64>;
 
+    /// A number that is another one after every change that takes something from somebody: the end of a session, a void, a report.
+    /// Such a one is on the disk within a second or so; `None` where there are none.
+    fn ends(&self) -> Option<u64> {
+        None
+    }
+
     /// Writes it to the data directory.
     ///
     /// # Errors
@@ -88,6 +95,8 @@ pub(super) struct Lasting<'t, V> {
     pub keep: fn(&Retention) -> Duration,
     /// Whether an entry is about an account.
     pub of: fn(u64, &V, Account) -> bool,
+    /// What [`Store::ends`] says.
+    pub ends: Option<u64>,
 }
 
 impl<V: Kept> Store for Lasting<'_, V> {
@@ -123,6 +132,10 @@ impl<V: Kept> Store for Lasting<'_, V> {
 
     fn changes(&self) -> Option<u64> {
         Some(self.table.changes())
+    }
+
+    fn ends(&self) -> Option<u64> {
+        self.ends
     }
 
     fn save(&self, dir: &Path, key: u64) -> io::Result<u64> {
@@ -284,8 +297,8 @@ impl Memory {
             ended,
             passes: voids,
             transmitters,
-            // A switch, which tells nothing of anybody.
-            reported: _,
+            // A count, which tells nothing of anybody.
+            reported,
             pages,
             population,
             // Made from the population.
@@ -300,36 +313,42 @@ impl Memory {
                 table: accounts,
                 keep: |retention| retention.accounts,
                 of: |key, _, account| key == account.bits(),
+                ends: Some(reported.load(Ordering::Acquire)),
             }),
             Box::new(Lasting {
                 about: &DEVICES,
                 table: devices,
                 keep: |retention| retention.devices,
                 of: |_, _, _| false,
+                ends: None,
             }),
             Box::new(Lasting {
                 about: &SHARED,
                 table: shared,
                 keep: |retention| retention.networks,
                 of: |_, _, _| false,
+                ends: None,
             }),
             Box::new(Lasting {
                 about: &SESSIONS,
                 table: sessions,
                 keep: |retention| retention.sessions,
                 of: |_, session, account| session.account() == Some(account),
+                ends: None,
             }),
             Box::new(Lasting {
                 about: &OWNERS,
                 table: owners,
                 keep: |retention| retention.sessions,
                 of: |_, owned, account| owned.is_of(account),
+                ends: None,
             }),
             Box::new(Lasting {
                 about: &ENDED,
                 table: &ended.table,
                 keep: |retention| retention.sessions,
                 of: |_, _, _| false,
+                ends: Some(ended.table.changes()),
             }),
             Box::new(passes::Kept(voids)),
             Box::new(Together { everybody: population, climate }),

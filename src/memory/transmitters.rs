@@ -250,7 +250,8 @@ impl Transmitters {
 
     /// The stores that it is.
     pub(super) fn stores(&self) -> [Box<dyn Store + '_>; 2] {
-        let events = Lasting { about: &EVENTS, table: &self.taken, keep: |_| REMEMBERED, of: |_, _, _| false };
+        let events =
+            Lasting { about: &EVENTS, table: &self.taken, keep: |_| REMEMBERED, of: |_, _, _| false, ends: None };
         // What is held back goes to the disk before it is remembered that it was taken: of two files, one may be the older.
         [Box::new(HeldBack(self)), Box::new(events)]
     }

@@ -36,6 +36,7 @@ mod hostile_sessions;
 mod identity;
 mod judge;
 mod kept;
+mod killed;
 mod law;
 mod limits;
 mod listen;

@@ -55,7 +55,7 @@ fn terminal(journeys: &str, upstream: &Upstream) -> Terminal {
     terminal
 }
 
-fn start(terminal: &Terminal) -> (crate::support::program::Running, String) {
+pub fn start(terminal: &Terminal) -> (crate::support::program::Running, String) {
     let mut weir = terminal.start(&["run", "--log", "debug"]);
     let line = weir.hear("listening");
     let address = line.rsplit_once("address=").unwrap().1.trim().to_owned();
@@ -477,6 +477,18 @@ fn a_data_directory_that_cannot_be_written_is_said_and_tried_again() {
     keeper.keep().unwrap();
     let again = std::fs::metadata(missing.join("accounts.kept")).unwrap().modified().unwrap();
     assert_eq!(written, again, "what has not changed is not written again");
+
+    // What has ended does not wait for the rest.
+    assert!(!keeper.keep_ends().unwrap(), "nothing has ended since");
+    memory.void_pass(Session::from_bits(5), NOON);
+    assert!(keeper.keep_ends().unwrap());
+    let after = Memory::new(&Places::default());
+    let read = after.stores();
+    let voids = read.iter().find(|store| store.about().name == "void_passes").unwrap();
+    let key = Names::new([7; 16]).key(&[b"checkpoint"]);
+    voids.load(&missing, key, &Retention::default(), NOON).unwrap();
+    assert_eq!(after.pass_voided(Session::from_bits(5)), Some(NOON));
+    assert!(!keeper.keep_ends().unwrap());
 }
 
 #[test]
