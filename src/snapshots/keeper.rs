@@ -117,7 +117,7 @@ impl Keeper {
     fn learn(&mut self) {
         let Some(disk) = &self.disk else { return };
         match disk.pauses() {
-            Ok(pauses) => self.all.pauses().load(pauses),
+            Ok(pauses) => self.all.load_pauses(pauses),
             Err(fault) => return self.fault(&fault),
         }
         self.count();

@@ -33,12 +33,13 @@ pub use page::{About, Kind, Page, PageKey, Selectors, Snapshot};
 pub use standing::Standing;
 
 use disk::Limit;
-use pauses::Pauses;
+use pauses::{Paused, Pauses};
 use queue::{Job, Queue, Void};
 use standing::State;
 
 use crate::clock::{Clock, Moment};
 use crate::subject::Account;
+use crate::swap::Swap;
 use crate::telemetry::Telemetry;
 
 /// Places for when answers of an account were last voided. Two that share one void each other's in memory, and read them again.
@@ -104,6 +105,8 @@ struct Inner {
     count: AtomicU64,
     queue: Queue,
     pauses: Mutex<Pauses>,
+    /// The same for readers, who wait for nobody.
+    paused: Swap<Paused>,
     state: State,
     telemetry: Telemetry,
 }
@@ -264,7 +267,7 @@ impl Snapshots {
 
     /// How long this journey has been contained, in all.
     pub fn paused(&self, journey: &str, now: Moment) -> Duration {
-        self.pauses().paused(journey, now)
+        self.0.paused.load().paused(journey, now)
     }
 
     /// Notes, every second or so, for how long each journey keeps answers, and whether it is contained now.
@@ -274,7 +277,10 @@ impl Snapshots {
         let mut limits = BTreeMap::new();
         for (journey, keep, contained) in journeys {
             changed |= pauses.look(journey, *contained, now);
-            limits.insert(Box::from(*journey), Limit { keep: *keep, paused: pauses.paused(journey, now) });
+            limits.insert(Box::from(*journey), Limit { keep: *keep, paused: pauses.all().paused(journey, now) });
+        }
+        if changed {
+            self.0.paused.store(Arc::new(pauses.all().clone()));
         }
         let kept = pauses.to_keep();
         let due = pauses.sweep_is_due(now);
@@ -289,7 +295,14 @@ impl Snapshots {
 
     /// Since when a journey is contained, if it is now.
     pub fn paused_since(&self, journey: &str) -> Option<Moment> {
-        self.pauses().since(journey)
+        self.0.paused.load().since(journey)
+    }
+
+    /// Takes up what the disk has.
+    fn load_pauses(&self, kept: BTreeMap<Box<str>, (u64, u64)>) {
+        let mut pauses = self.pauses();
+        pauses.load(kept);
+        self.0.paused.store(Arc::new(pauses.all().clone()));
     }
 
     fn pauses(&self) -> std::sync::MutexGuard<'_, Pauses> {
@@ -329,6 +342,7 @@ impl Inner {
             count: AtomicU64::new(0),
             queue: Queue::default(),
             pauses: Mutex::default(),
+            paused: Swap::new(Arc::default()),
             state,
             telemetry,
         }

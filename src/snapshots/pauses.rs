@@ -20,10 +20,26 @@ impl Pause {
     }
 }
 
-/// Of every journey that keeps answers.
+/// Of every journey that keeps answers, as it is read.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Paused(BTreeMap<Box<str>, Pause>);
+
+impl Paused {
+    /// How long, until now.
+    pub fn paused(&self, journey: &str, now: Moment) -> Duration {
+        self.0.get(journey).map_or(Duration::ZERO, |pause| pause.total(now))
+    }
+
+    /// Since when it is, if it is now.
+    pub fn since(&self, journey: &str) -> Option<Moment> {
+        self.0.get(journey)?.since
+    }
+}
+
+/// The same, as it is written.
 #[derive(Debug, Default)]
 pub(super) struct Pauses {
-    all: BTreeMap<Box<str>, Pause>,
+    all: Paused,
     swept: Moment,
 }
 
@@ -32,7 +48,7 @@ impl Pauses {
     pub fn load(&mut self, kept: BTreeMap<Box<str>, (u64, u64)>) {
         for (journey, (total, since)) in kept {
             let since = (since > 0).then_some(Moment::from_unix_millis(since));
-            self.all.insert(journey, Pause { total: Duration::from_millis(total), since });
+            self.all.0.insert(journey, Pause { total: Duration::from_millis(total), since });
         }
     }
 
@@ -42,15 +58,15 @@ impl Pauses {
             let total = u64::try_from(pause.total.as_millis()).unwrap_or(u64::MAX);
             (total, pause.since.map_or(0, |since| since.unix_millis().max(1)))
         };
-        self.all.iter().map(|(journey, pause)| (journey.clone(), kept(pause))).collect()
+        self.all.0.iter().map(|(journey, pause)| (journey.clone(), kept(pause))).collect()
     }
 
     /// Notes whether a journey is contained; whether that is news.
     pub fn look(&mut self, journey: &str, contained: bool, now: Moment) -> bool {
-        match self.all.get_mut(journey) {
+        match self.all.0.get_mut(journey) {
             None if !contained => false,
             None => {
-                self.all.insert(journey.into(), Pause { total: Duration::ZERO, since: Some(now) });
+                self.all.0.insert(journey.into(), Pause { total: Duration::ZERO, since: Some(now) });
                 true
             }
             Some(pause) if pause.since.is_some() == contained => false,
@@ -62,14 +78,9 @@ impl Pauses {
         }
     }
 
-    /// How long, until now.
-    pub fn paused(&self, journey: &str, now: Moment) -> Duration {
-        self.all.get(journey).map_or(Duration::ZERO, |pause| pause.total(now))
-    }
-
-    /// Since when it is, if it is now.
-    pub fn since(&self, journey: &str) -> Option<Moment> {
-        self.all.get(journey)?.since
+    /// What readers are to have.
+    pub const fn all(&self) -> &Paused {
+        &self.all
     }
 
     /// Whether it is time to look for what is too old; then it is not again for a while.
@@ -95,14 +106,18 @@ mod tests {
         let mut pauses = Pauses::default();
         assert!(!pauses.look("balance", false, at(0)) && pauses.look("balance", true, at(10)));
         assert!(!pauses.look("balance", true, at(20)));
-        assert_eq!(pauses.paused("balance", at(30)), Duration::from_secs(20));
+        assert_eq!(pauses.all.paused("balance", at(30)), Duration::from_secs(20));
         assert!(pauses.look("balance", false, at(40)));
-        assert_eq!(pauses.paused("balance", at(1_000)), Duration::from_secs(30));
+        assert_eq!(pauses.all.paused("balance", at(1_000)), Duration::from_secs(30));
         assert!(pauses.look("balance", true, at(1_000)));
         let mut again = Pauses::default();
         again.load(pauses.to_keep());
-        assert_eq!(again.paused("balance", at(1_100)), Duration::from_secs(130));
-        assert_eq!(again.paused("balance", at(900)), Duration::from_secs(30), "a clock that went back takes nothing");
-        assert_eq!(again.paused("orders", at(0)), Duration::ZERO);
+        assert_eq!(again.all.paused("balance", at(1_100)), Duration::from_secs(130));
+        assert_eq!(
+            again.all.paused("balance", at(900)),
+            Duration::from_secs(30),
+            "a clock that went back takes nothing"
+        );
+        assert_eq!(again.all.paused("orders", at(0)), Duration::ZERO);
     }
 }

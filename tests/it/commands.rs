@@ -82,7 +82,8 @@ fn what_init_writes_is_checked_tested_and_serves() {
     assert_eq!(std::fs::read_to_string(terminal.path("rules/sites.toml")).unwrap(), sites);
 
     let gateway = std::fs::read_to_string(terminal.path("rules/gateway.toml")).unwrap();
-    terminal.write("rules/gateway.toml", &gateway.replace("127.0.0.1:8443", "127.0.0.1:0"));
+    let anywhere = gateway.replace("127.0.0.1:8443", "127.0.0.1:0");
+    terminal.write("rules/gateway.toml", &format!("admin = \"127.0.0.1:0\"\n{anywhere}"));
     let (weir, base) = terminal.start_run();
     assert_eq!(terminal.get(&format!("{}/hello", base.replace("http:", "https:"))), (200, "GET /hello".to_owned()));
     weir.signal("TERM");
