@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::problem::Problem;
 use super::rules::read;
-use super::{Control, blocking};
+use super::{Control, blocking, noted};
 use crate::clock::Moment;
 use crate::control::audit::written;
 use crate::control::who::Who;
@@ -97,7 +97,7 @@ pub(super) async fn access(
         Ok(answers) => answers.iter().map(|(about, bytes)| shown(about, *bytes)).collect(),
         Err(why) => json!({ "unreadable": why }),
     };
-    control.law.note(&who, "access", &account.to_string(), &asked.reason, Value::Null, Value::Null);
+    noted(&control, &who, "access", (&account.to_string(), &asked.reason), Value::Null).await?;
     Ok(Json(held).into_response())
 }
 
@@ -141,7 +141,7 @@ pub(super) async fn erase(
         erased["outcomes"] = json!(outcomes);
     }
     let document = json!({ "account": account, "erased": erased });
-    control.law.note(&who, "erase", &account.to_string(), &asked.reason, Value::Null, erased);
+    noted(&control, &who, "erase", (&account.to_string(), &asked.reason), erased).await?;
     Ok(Json(document).into_response())
 }
 
@@ -210,14 +210,7 @@ pub(super) async fn import(
     })
     .await?;
     if !dry_run {
-        control.law.note(
-            &who,
-            "import",
-            "accounts",
-            "",
-            Value::Null,
-            json!({ "rows": count, "new": new, "full": full }),
-        );
+        noted(&control, &who, "import", ("accounts", ""), json!({ "rows": count, "new": new, "full": full })).await?;
     }
     Ok(Json(json!({ "rows": count, "new": new, "no_room": full, "dry_run": dry_run })).into_response())
 }

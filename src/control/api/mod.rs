@@ -218,6 +218,19 @@ async fn expecting(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
+/// Leaves a line in the audit record, and waits for it to be safe: what is answered with success has left its trace.
+async fn noted(
+    control: &Control,
+    who: &Who,
+    what: &'static str,
+    (target, why): (&str, &str),
+    after: Value,
+) -> Result<(), Problem> {
+    let law = control.law.clone();
+    let ticket = law.note(who, what, target, why, Value::Null, after);
+    blocking(move || law.disk().wait(&[ticket])).await.map(|_said_where_it_fails| ())
+}
+
 /// Runs what blocks off the control thread.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work).await.map_err(|error| {

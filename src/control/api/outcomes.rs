@@ -10,11 +10,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::problem::Problem;
 use super::rules::read;
-use super::{Control, blocking};
+use super::{Control, blocking, noted};
 use crate::control::who::Who;
 use crate::outcomes::{Entry, Outcome, Report, reference};
 
@@ -63,7 +63,7 @@ pub(super) async fn report(
     }
     match added {
         Ok(true) => {
-            control.law.note(&who, "outcome", &id, &asked.reason, Value::Null, json!(outcome));
+            noted(&control, &who, "outcome", (&id, &asked.reason), json!(outcome)).await?;
             Ok(Json(json!({ "reference": id, "outcome": outcome })).into_response())
         }
         Ok(false) => {

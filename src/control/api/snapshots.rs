@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::memory::{few, is_name};
 use super::problem::Problem;
 use super::rules::read;
-use super::{Control, blocking};
+use super::{Control, blocking, noted};
 use crate::clock::Moment;
 use crate::control::who::Who;
 use crate::rules::in_force::InForce;
@@ -104,7 +104,7 @@ pub(super) async fn put(
     .await?;
     if !dry_run {
         let sums = json!({ "rows": count, "kept": kept });
-        control.law.note(&who, "snapshots", "accounts", "", Value::Null, sums);
+        noted(&control, &who, "snapshots", ("accounts", ""), sums).await?;
     }
     let shown: Vec<Value> = refused.iter().take(SHOWN).map(|(at, why)| json!({ "row": at, "why": why })).collect();
     let document =
