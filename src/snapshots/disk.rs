@@ -13,6 +13,7 @@ use redb::{Database, ReadableDatabase as _, ReadableTable, Table, TableDefinitio
 use smallvec::SmallVec;
 
 use super::page::{About, PageKey, Snapshot};
+use super::pauses::Written;
 use super::row::{Row, row_key};
 use super::seal::{Refused, Sealer};
 use crate::clock::Moment;
@@ -32,7 +33,7 @@ const SALTS: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new("salts");
 /// Answers and bytes, by journey.
 const COUNTS: TableDefinition<'_, &'static str, (u64, u64)> = TableDefinition::new("counts");
 /// How long journeys have been contained, and since when they are now: milliseconds; 0 for not.
-const PAUSES: TableDefinition<'_, &'static str, (u64, u64)> = TableDefinition::new("pauses");
+const PAUSES: TableDefinition<'_, &'static str, Written> = TableDefinition::new("outages");
 
 /// Answers of one owner.
 const SHARE: usize = 64;
@@ -329,7 +330,7 @@ impl Disk {
     }
 
     /// How long journeys have been contained.
-    pub fn pauses(&self) -> Result<BTreeMap<Box<str>, (u64, u64)>, Fault> {
+    pub fn pauses(&self) -> Result<BTreeMap<Box<str>, Written>, Fault> {
         let reading = self.base.begin_read()?;
         let mut all = BTreeMap::new();
         for entry in reading.open_table(PAUSES)?.iter()? {
@@ -340,7 +341,7 @@ impl Disk {
     }
 
     /// Notes how long journeys have been contained.
-    pub fn note_pauses(&self, Batch(batch): &Batch, all: &BTreeMap<Box<str>, (u64, u64)>) -> Result<(), Fault> {
+    pub fn note_pauses(&self, Batch(batch): &Batch, all: &BTreeMap<Box<str>, Written>) -> Result<(), Fault> {
         let mut pauses = batch.open_table(PAUSES)?;
         for (journey, pause) in all {
             pauses.insert(&**journey, *pause)?;

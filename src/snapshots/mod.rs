@@ -293,13 +293,13 @@ impl Snapshots {
         }
     }
 
-    /// Since when a journey is contained, if it is now.
-    pub fn paused_since(&self, journey: &str) -> Option<Moment> {
-        self.0.paused.load().since(journey)
+    /// When the outage began in which a journey is now, if it is in one.
+    pub fn outage_since(&self, journey: &str) -> Option<Moment> {
+        self.0.paused.load().outage_since(journey)
     }
 
     /// Takes up what the disk has.
-    fn load_pauses(&self, kept: BTreeMap<Box<str>, (u64, u64)>) {
+    fn load_pauses(&self, kept: BTreeMap<Box<str>, pauses::Written>) {
         let mut pauses = self.pauses();
         pauses.load(kept);
         self.0.paused.store(Arc::new(pauses.all().clone()));

@@ -8,15 +8,34 @@ use crate::clock::Moment;
 /// How often what is too old is looked for.
 const SWEEP: Duration = Duration::from_secs(10);
 
+/// A journey that works for less than this in between has gone through one outage, not through two.
+const ONE_OUTAGE: Duration = Duration::from_secs(24 * 3600);
+
+/// A pause on the disk, in milliseconds: how long in all, since when, when its outage began, when it last ended; 0 for none.
+pub(super) type Written = (u64, u64, u64, u64);
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Pause {
     total: Duration,
     since: Option<Moment>,
+    began: Option<Moment>,
+    ended: Option<Moment>,
 }
 
 impl Pause {
     fn total(&self, now: Moment) -> Duration {
         self.total + self.since.map_or(Duration::ZERO, |since| now.since(since))
+    }
+
+    fn begin(&mut self, now: Moment) {
+        let goes_on = self.ended.is_some_and(|ended| now.since(ended) < ONE_OUTAGE);
+        self.began = self.began.filter(|_| goes_on).or(Some(now));
+        self.since = Some(now);
+    }
+
+    fn end(&mut self, now: Moment) {
+        self.total = self.total(now);
+        (self.since, self.ended) = (None, Some(now));
     }
 }
 
@@ -30,9 +49,10 @@ impl Paused {
         self.0.get(journey).map_or(Duration::ZERO, |pause| pause.total(now))
     }
 
-    /// Since when it is, if it is now.
-    pub fn since(&self, journey: &str) -> Option<Moment> {
-        self.0.get(journey)?.since
+    /// When the outage began that it is in now, if it is in one. Short times in between in which it worked do not end one.
+    pub fn outage_since(&self, journey: &str) -> Option<Moment> {
+        let pause = self.0.get(journey)?;
+        pause.since.and(pause.began)
     }
 }
 
@@ -45,37 +65,35 @@ pub(super) struct Pauses {
 
 impl Pauses {
     /// Takes up what the disk has. A journey that was contained when the process ended is taken to have been so since.
-    pub fn load(&mut self, kept: BTreeMap<Box<str>, (u64, u64)>) {
-        for (journey, (total, since)) in kept {
-            let since = (since > 0).then_some(Moment::from_unix_millis(since));
-            self.all.0.insert(journey, Pause { total: Duration::from_millis(total), since });
+    pub fn load(&mut self, kept: BTreeMap<Box<str>, Written>) {
+        let moment = |millis| (millis > 0).then_some(Moment::from_unix_millis(millis));
+        for (journey, (total, since, began, ended)) in kept {
+            let (since, began, ended) = (moment(since), moment(began), moment(ended));
+            self.all.0.insert(journey, Pause { total: Duration::from_millis(total), since, began, ended });
         }
     }
 
     /// What the disk is to have.
-    pub fn to_keep(&self) -> BTreeMap<Box<str>, (u64, u64)> {
+    pub fn to_keep(&self) -> BTreeMap<Box<str>, Written> {
+        let millis = |at: Option<Moment>| at.map_or(0, |at| at.unix_millis().max(1));
         let kept = |pause: &Pause| {
             let total = u64::try_from(pause.total.as_millis()).unwrap_or(u64::MAX);
-            (total, pause.since.map_or(0, |since| since.unix_millis().max(1)))
+            (total, millis(pause.since), millis(pause.began), millis(pause.ended))
         };
         self.all.0.iter().map(|(journey, pause)| (journey.clone(), kept(pause))).collect()
     }
 
     /// Notes whether a journey is contained; whether that is news.
     pub fn look(&mut self, journey: &str, contained: bool, now: Moment) -> bool {
-        match self.all.0.get_mut(journey) {
-            None if !contained => false,
-            None => {
-                self.all.0.insert(journey.into(), Pause { total: Duration::ZERO, since: Some(now) });
-                true
-            }
-            Some(pause) if pause.since.is_some() == contained => false,
-            Some(pause) => {
-                pause.total = pause.total(now);
-                pause.since = contained.then_some(now);
-                true
-            }
+        if self.all.0.get(journey).map_or(!contained, |pause| pause.since.is_some() == contained) {
+            return false;
         }
+        let pause = self.all.0.entry(journey.into()).or_default();
+        match contained {
+            true => pause.begin(now),
+            false => pause.end(now),
+        }
+        true
     }
 
     /// What readers are to have.
@@ -119,5 +137,23 @@ mod tests {
             "a clock that went back takes nothing"
         );
         assert_eq!(again.all.paused("orders", at(0)), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_hour_in_which_it_worked_does_not_end_an_outage_and_a_day_does() {
+        const DAY: u64 = 24 * 3600;
+        let mut pauses = Pauses::default();
+        let since = |pauses: &Pauses| pauses.all.outage_since("balance");
+        pauses.look("balance", true, at(0));
+        pauses.look("balance", false, at(40 * DAY));
+        assert_eq!(since(&pauses), None, "it works");
+        let mut again = Pauses::default();
+        again.load(pauses.to_keep());
+        again.look("balance", true, at(40 * DAY + 3600));
+        assert_eq!(since(&again), Some(at(0)));
+        again.look("balance", false, at(41 * DAY));
+        again.look("balance", true, at(42 * DAY));
+        assert_eq!(since(&again), Some(at(42 * DAY)));
+        assert_eq!(again.all.paused("balance", at(42 * DAY)), Duration::from_secs(41 * DAY - 3600));
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::Incoming;
 use super::disk::Limit;
 use super::page::{About, Page, PageKey};
+use super::pauses::Written;
 use crate::subject::Account;
 
 /// Answers that wait, and their bytes.
@@ -48,7 +49,7 @@ pub(super) enum Job {
     Void { what: Void, done: Option<Sender<Result<usize, String>>> },
     Read { key: PageKey, since: u64, reply: oneshot::Sender<Option<Arc<Page>>> },
     Access { account: Account, reply: Sender<Result<Vec<(About, usize)>, String>> },
-    Pauses(BTreeMap<Box<str>, (u64, u64)>),
+    Pauses(BTreeMap<Box<str>, Written>),
     Sweep(BTreeMap<Box<str>, Limit>),
     Settle(Sender<()>),
 }

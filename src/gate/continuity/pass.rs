@@ -109,7 +109,7 @@ pub fn sight(gate: &Gate, context: &Context<'_>, look: Look) -> Option<Box<Sight
     let rules = context.prepared.rules();
     let law = rules.journey(look.journey);
     law.snapshot.as_ref().filter(|snapshot| snapshot.pass)?;
-    let held = Held::of(gate, context, gate.shared.snapshots.paused_since(&law.name))?;
+    let held = Held::of(gate, context, gate.shared.snapshots.outage_since(&law.name))?;
     let readings = held.readings(gate, context.now);
     // As if nothing were left but looking: that is all that a pass is for.
     let verdict = judge(&context.question(gate, &readings, true));
