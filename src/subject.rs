@@ -110,6 +110,17 @@ impl Owner {
     }
 }
 
+/// A host at which somebody is known, by a part of its keyed hash; never zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Host(u32);
+
+impl Host {
+    /// The part of the hash.
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+}
+
 /// Makes the hashes. One for the process; its key never leaves memory unencrypted.
 #[derive(Clone)]
 pub struct Names {
@@ -176,6 +187,11 @@ impl Names {
     /// The session with this cookie value or identifier.
     pub fn session(&self, id: &[u8]) -> Session {
         Session(self.hash(5, &[id]))
+    }
+
+    /// A host of ours.
+    pub fn host(&self, name: &str) -> Host {
+        Host(self.key(&[b"host", name.as_bytes()]) as u32 | 1)
     }
 
     /// A key for a bounded table, over several parts: for memory that is not about one subject (a verified token, a loop).

@@ -201,7 +201,7 @@ fn sign_in_worked(
         gate.shared.memory.sessions.put(session.bits(), context.now, facts);
         if context.prepared.keeps_snapshots() {
             let owner = context.owner.filter(|owner| Some(owner.account()) == context.account.known());
-            gate.shared.memory.owned(session, owner, context.now);
+            gate.shared.memory.owned(session, owner, context.host(gate), context.now);
         }
         record.session = Some(session);
         context.session = Some(session);

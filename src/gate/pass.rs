@@ -162,9 +162,10 @@ async fn walk(
     let mut response = opening.pass_on(gate, context, answer)?;
     let mut said = Said::read(&response_headers(response.headers_mut()));
     let told = said.cache_control.take();
+    let says = sight.as_ref().and_then(|sight| sight.doubt(gate, &said));
     learn::from(gate, context, &mut response, said, reader, record)?;
     let response = match sight {
-        Some(sight) => sight.keep(gate, context, response, told.as_deref()),
+        Some(sight) => sight.keep(gate, context, response, (told.as_deref(), says)),
         None => response,
     };
     Ok(match live {

@@ -33,6 +33,9 @@ pub struct Pass {
     pub owner: Owner,
     /// On which device alone.
     pub device: Device,
+    /// At which hosts alone, each by [`crate::subject::Host::bits`]: what one application says of a name, another may say of somebody
+    /// else. The last first.
+    pub hosts: Vec<u32>,
     /// When it was given.
     pub given: Moment,
     /// From which session, where that was known when it was given.
@@ -50,6 +53,7 @@ struct Written<'b> {
     account: u64,
     name: [u64; 2],
     device: u64,
+    hosts: Vec<u32>,
     given: u64,
     session: Option<u64>,
     providers: Vec<u32>,
@@ -75,6 +79,7 @@ pub fn open(keys: &Keyring, value: &str, now: Moment) -> Option<Pass> {
         owner,
         session: written.session.map(Session::from_bits),
         device: Device::from_bits(written.device),
+        hosts: written.hosts,
         given: Moment::from_unix_seconds(written.given),
         providers: written.providers,
         bound: written.bound,
@@ -95,6 +100,7 @@ pub fn leave(keys: &Keyring, pass: &Pass, (lasts, kept): (Duration, Duration), o
         account: pass.owner.account().bits(),
         name: pass.owner.name(),
         device: pass.device.bits(),
+        hosts: pass.hosts.clone(),
         given: pass.given.unix_seconds(),
         session: pass.session.map(Session::bits),
         providers: pass.providers.clone(),
@@ -144,6 +150,7 @@ mod tests {
         let pass = Pass {
             owner: names.owner("Ada@example.com"),
             device: Device::from_bits(7),
+            hosts: vec![1, u32::MAX],
             given: NOW,
             session: Some(Session::from_bits(9)),
             providers: vec![64_500, 4_200_000_000],

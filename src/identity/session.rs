@@ -93,6 +93,28 @@ pub fn begun(headers: &HeaderMap, cookie: &str, names: &Names) -> SmallVec<[Begu
     begun
 }
 
+/// Whether an answer takes the session away: it tells the client to forget the cookie of this name for the whole site, and hands out
+/// no other.
+pub fn taken_away(headers: &HeaderMap, cookie: &str) -> bool {
+    let mut away = false;
+    for field in headers.get_all(header::SET_COOKIE) {
+        let mut parts = field.as_bytes().split(|byte| *byte == b';');
+        let Some(value) = parts.next().and_then(|pair| cookies::taken_for(pair, cookie).next()) else { continue };
+        if !value.is_empty() && !parts.clone().any(forgets) {
+            return false;
+        }
+        away |= !parts.any(is_narrow);
+    }
+    away
+}
+
+/// A `Path` below the site's own: cookies that an application once had there are no session's.
+fn is_narrow(attribute: &[u8]) -> bool {
+    let mut parts = attribute.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
+    parts.next().is_some_and(|name| name.eq_ignore_ascii_case(b"path"))
+        && parts.next().is_some_and(|path| path.len() > 1)
+}
+
 /// `Max-Age=0`, or an `Expires` at the beginning of time: how a cookie is taken back.
 fn forgets(attribute: &[u8]) -> bool {
     let Ok(attribute) = std::str::from_utf8(attribute) else { return false };
@@ -123,6 +145,24 @@ mod tests {
         let begun = begun(&answer, "sid", &names);
         assert_eq!((begun.len(), begun[0].kept), (1, true));
         assert_eq!(read(&request, "sid", &names).named, Reading::Known(begun[0].session));
+    }
+
+    #[test]
+    fn a_session_is_taken_away_where_its_cookie_is_and_no_other_is_handed_out() {
+        for (fields, away) in [
+            (&["sid=; Path=/; Max-Age=0"][..], true),
+            (&["theme=x", "sid=deleted; expires=Thu, 01 Jan 1970 00:00:00 GMT; path=/"], true),
+            (&["sid=; Path=/"], true),
+            (&["sid=; Max-Age=0", "sid=next; Path=/"], false),
+            (&["sid=; Max-Age=0; Path=/old"], false),
+            (&["sid=next; Max-Age=3600"], false),
+            (&["theme=; Max-Age=0"], false),
+            (&[], false),
+        ] {
+            let answer: HeaderMap =
+                fields.iter().map(|field| (header::SET_COOKIE, HeaderValue::from_static(field))).collect();
+            assert_eq!(taken_away(&answer, "sid"), away, "{fields:?}");
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ use tokio::sync::oneshot;
 
 pub use disk::{FILE, Tally};
 pub use keeper::Keeper;
-pub use mask::Pointer;
+pub use mask::{Pointer, members};
 pub use page::{About, Kind, Page, PageKey, Selectors, Snapshot};
 pub use standing::Standing;
 

@@ -51,6 +51,32 @@ async fn looked(branch: &Branch, name: &str) -> Client {
 }
 
 #[tokio::test]
+async fn a_name_at_one_host_is_nobody_at_another_until_that_has_answered_it() {
+    const ELSEWHERE: &[(&str, &str)] =
+        &[("host", "shop.example"), ("content-type", "application/x-www-form-urlencoded")];
+    let mut branch = Branch::open();
+    looked(&branch, "ada").await;
+    let sign_in = async |branch: &Branch| {
+        let mut client = branch.rig.client(Protocol::H1);
+        let answer = client.send("POST", "/login", ELSEWHERE, "email=ada&password=right").await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER);
+        client
+    };
+    let (mut other, mut same) = (sign_in(&branch).await, sign_in(&branch).await);
+    assert!(!cookie(&other, PASS).is_empty());
+    // One of them is known here as well, as the application's own answer says.
+    assert_eq!(same.get("/balance").await.status, StatusCode::OK);
+    branch.outage();
+    branch.rig.advance(DAY);
+    assert!(!is_kept(&other.get("/balance").await), "somebody of that name, somewhere else");
+    reopen(&mut other);
+    assert!(!is_kept(&other.get("/balance").await), "nor by the pass that was left there");
+    assert!(is_kept(&same.get("/balance").await));
+    reopen(&mut same);
+    assert!(is_kept(&same.get("/balance").await));
+}
+
+#[tokio::test]
 async fn a_sign_in_leaves_a_pass_and_its_owner_sees_their_own_when_nobody_can_sign_in() {
     for protocol in BOTH {
         let mut branch = Branch::open();

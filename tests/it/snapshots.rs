@@ -297,6 +297,67 @@ async fn only_a_plain_look_that_was_answered_well_is_kept() {
 }
 
 #[tokio::test]
+async fn what_the_application_says_is_anothers_or_no_success_or_a_part_is_not_kept() {
+    for (name, value, why) in [
+        ("weir-subject", "bob", "another"),
+        ("weir-subject", "Ada", "another"),
+        ("weir-outcome", "failure", "failure"),
+        ("content-range", "bytes 0-9/100", "part"),
+    ] {
+        let mut branch = Branch::open();
+        branch.bank.says(200, &[(name, value)]);
+        let mut ada = branch.customer("ada").await;
+        assert_eq!(ada.get("/balance").await.status, StatusCode::OK);
+        assert!(branch.refused(why), "{name}: {value}");
+        branch.outage();
+        assert!(!is_kept(&ada.get("/balance").await), "{name}: {value}");
+    }
+    let mut branch = Branch::open();
+    branch.bank.says(200, &[("weir-subject", "ada"), ("weir-outcome", "success")]);
+    let mut ada = branch.customer("ada").await;
+    ada.get("/balance").await;
+    branch.outage();
+    assert!(is_kept(&ada.get("/balance").await));
+}
+
+#[tokio::test]
+async fn an_answer_that_takes_the_sessions_cookie_back_is_not_kept_and_ends_what_is_shown_in_it() {
+    let mut branch = Branch::open();
+    let mut ada = branch.customer("ada").await;
+    ada.get("/balance").await;
+    branch.bank.says(200, &[("set-cookie", "theme=; Max-Age=0"), ("x-more", "1")]);
+    ada.get("/orders/7").await;
+    branch.bank.says(200, &[("set-cookie", "sid=; Path=/; Max-Age=0")]);
+    let still = ada.clone();
+    ada.get("/orders/8").await;
+    branch.outage();
+    let mut ada = still;
+    for target in ["/balance", "/orders/7", "/orders/8"] {
+        assert!(!is_kept(&ada.get(target).await), "{target}");
+    }
+}
+
+#[tokio::test]
+async fn a_whole_page_says_that_it_is_kept_whoever_asks_for_it_and_a_piece_of_one_stays_as_it_is() {
+    for (page, says) in [
+        ("<!doctype html><html><body><p>12.30</p></body></html>", true),
+        ("\u{feff}\n <HTML><body><p>12.30</p></body></HTML>", true),
+        ("<p>12.30</p>", false),
+    ] {
+        let mut branch = Branch::open();
+        let mut ada = branch.customer("ada").await;
+        branch.bank.body("text/html; charset=utf-8", page);
+        ada.get("/balance").await;
+        branch.outage();
+        for accept in ["*/*", "application/json, */*;q=0.1"] {
+            let answer = ada.send("GET", "/balance", &[("accept", accept)], "").await;
+            assert!(is_kept(&answer) && answer.text().contains("12.30"), "{page} {accept}");
+            assert_eq!(answer.text().contains("weir-banner"), says, "{page} {accept}: {}", answer.text());
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_conditional_request_brings_the_whole_answer_and_it_is_kept() {
     let mut branch = Branch::open();
     let mut ada = branch.customer("ada").await;

@@ -230,7 +230,12 @@ fn filled(memory: &Memory) -> Account {
     let level = rules.level_named("pwd").unwrap();
     let session = SessionFacts::begin(Some(account), &visit, (&rules, level), true, NOON);
     memory.sessions.put(4, NOON, session);
-    memory.owned(Session::from_bits(4), Some(Owner::from_parts(account, [7, 8])), NOON);
+    memory.owned(
+        Session::from_bits(4),
+        Some(Owner::from_parts(account, [7, 8])),
+        Names::new([1; 16]).host("shop.example"),
+        NOON,
+    );
     let entry = Handoff { journey: 1, account: Some(account), help: 2, made: NOON, expires: NOON };
     memory.handoffs.open(5, entry, Duration::from_secs(3600), NOON).unwrap();
     memory.loops.is_looping(6, NOON);

@@ -56,7 +56,7 @@ use crate::rules::facts::Facts;
 use crate::rules::routes::{Found, Marks};
 use crate::rules::ruleset::{JourneyId, Refusal, Site, SubjectSource, UpstreamId};
 use crate::rules::target::{self, Target};
-use crate::subject::{Account, Device, Network, Owner, Session};
+use crate::subject::{Account, Device, Host, Network, Owner, Session};
 
 /// One request, before it is judged.
 #[derive(Debug)]
@@ -145,6 +145,11 @@ impl<'a> Context<'a> {
     /// Reads the head of a request.
     ///
     /// # Errors
+    /// The host that is asked, as those are remembered at which somebody is known.
+    pub fn host(&self, gate: &Gate) -> Host {
+        gate.shared.names.host(&self.authority.host)
+    }
+
     /// What makes it impossible to say which journey this is, or who asks.
     pub fn read(
         gate: &Gate,

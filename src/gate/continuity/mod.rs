@@ -165,7 +165,7 @@ fn owner(gate: &Gate, context: &Context<'_>, session: Session) -> Option<(Owner,
     let memory = &gate.shared.memory;
     let (owner, shut) = match (&context.token, &context.facts) {
         (Some(_), _) => (context.owner?, memory.is_shut(session)),
-        (None, Some(facts)) => memory.owner(session, facts, context.now)?,
+        (None, Some(facts)) => memory.owner(session, facts, context.host(gate), context.now)?,
         (None, None) => return None,
     };
     (owner.account() == account).then_some((owner, shut))

@@ -40,6 +40,8 @@ const FRESH: Duration = Duration::from_secs(24 * 3600);
 const OWNERS: u8 = 3;
 /// Providers that a pass remembers: a home, a carrier, a place of work, a friend's.
 const PROVIDERS: usize = 4;
+/// Hosts that a pass remembers.
+const HOSTS: usize = 3;
 /// A pass that is void must be so whenever it is looked at again.
 const EVER: Moment = Moment::from_unix_seconds(0);
 /// What a clock may be set back by.
@@ -76,7 +78,7 @@ impl Held {
         let counted = contained_since.map_or(context.now, |since| since.min(context.now));
         let pass = open(gate, context, counted)?;
         let account = pass.owner.account();
-        let elsewhere = context.device.known() != Some(pass.device);
+        let elsewhere = context.device.known() != Some(pass.device) || !pass.hosts.contains(&context.host(gate).bits());
         let unproved = pass.bound.is_some() && pass.bound != context.key;
         let another = is_of_another(gate, context, &pass);
         if elsewhere || unproved || another || is_void(gate, context.prepared, &pass, context.now) {
@@ -211,6 +213,7 @@ pub fn served(gate: &Gate, context: &Context<'_>, headers: &mut HeaderMap, owner
     let own = had.as_ref().is_some_and(|had| {
         had.owner == owner
             && Some(had.device) == context.device.known()
+            && had.hosts.contains(&context.host(gate).bits())
             && !is_void(gate, context.prepared, had, context.now)
     });
     if own && had.as_ref().is_some_and(|had| context.now.since(had.given) < FRESH) {
@@ -336,9 +339,11 @@ fn give(
     }
     let after = voided.map_or(context.now, |voided| context.now.max(voided.plus(Duration::from_secs(1))));
     let Ok(began) = postcard::to_stdvec(&facts) else { return false };
-    let providers = providers(gate, context, owner, device);
+    let had = open(gate, context, context.now).filter(|had| !is_void(gate, context.prepared, had, context.now));
+    let had = had.filter(|had| (had.owner, had.device) == (owner, device));
+    let (hosts, providers) = (hosts(gate, context, had.as_ref()), providers(context, had));
     let session = context.session;
-    let pass = Pass { owner, device, given: after, session, providers, bound: context.key, began };
+    let pass = Pass { owner, device, hosts, given: after, session, providers, bound: context.key, began };
     let law = context.prepared.rules().continuity_pass;
     let lasts = (law.lasts, law.oldest());
     let Some(field) = pass::leave(&gate.shared.identity.keys, &pass, lasts, context.client.https) else {
@@ -354,10 +359,16 @@ fn give(
     true
 }
 
+/// The hosts at which whoever has a pass is known: where they are served now, and what the pass says that they bring.
+fn hosts(gate: &Gate, context: &Context<'_>, had: Option<&Pass>) -> Vec<u32> {
+    let here = context.host(gate).bits();
+    let before = had.iter().flat_map(|had| had.hosts.iter().copied()).filter(|host| *host != here);
+    std::iter::once(here).chain(before).take(HOSTS).collect()
+}
+
 /// The providers that a device was at lately: where it is now, and what the pass says that it brings, if that is its owner's own.
-fn providers(gate: &Gate, context: &Context<'_>, owner: Owner, device: Device) -> Vec<u32> {
-    let had = open(gate, context, context.now).filter(|had| !is_void(gate, context.prepared, had, context.now));
-    let had = had.filter(|had| (had.owner, had.device) == (owner, device)).map_or(Vec::new(), |had| had.providers);
+fn providers(context: &Context<'_>, had: Option<Pass>) -> Vec<u32> {
+    let had = had.map_or(Vec::new(), |had| had.providers);
     let here = context.whereabouts.and_then(|at| at.provider.known());
     let mut all: Vec<u32> = here.into_iter().chain(had.into_iter().filter(|had| Some(*had) != here)).collect();
     all.truncate(PROVIDERS);

@@ -190,7 +190,7 @@ impl Sight {
         }
         let age = snapshot.age(*now).as_secs();
         headers.insert(AGE, HeaderValue::from(age));
-        let status = format!("weir; hit; ttl=-{age}; detail=lkg");
+        let status = format!("weir; hit; ttl={}; detail=lkg", 0 - i128::from(age));
         headers.insert(CACHE_STATUS, HeaderValue::from_str(&status).unwrap_or(HeaderValue::from_static("weir; hit")));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
         headers.insert(AS_OF, written(snapshot.about.as_of));

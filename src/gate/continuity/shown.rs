@@ -6,8 +6,6 @@
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, Response, StatusCode, request};
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
 use super::banner::{self, Banner};
 use super::marks::Marks;
@@ -20,6 +18,7 @@ use crate::gate::notice::{Reader, rfc3339};
 use crate::judge::decision::Clearance;
 use crate::rules::notices::LanguageId;
 use crate::rules::snapshots::SnapshotLaw;
+use crate::snapshots;
 
 /// A kept answer that is about to be sent.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +41,8 @@ pub fn kept(
 ) -> Bytes {
     let notices = &context.prepared.rules().notices;
     let spoken = notices.choose(languages.map(HeaderValue::as_bytes));
-    if reader == Reader::Browser && banner::fits(headers) {
+    // A program may ask for a piece of a page, to put it into one; a whole one is for people, whoever brings it to them.
+    if banner::fits(headers) && (reader == Reader::Browser || is_document(kept.body)) {
         banner::unstamp(headers);
         return banner::rewrite_whole(kept.body, of(gate, context, spoken, Some(kept.as_of)));
     }
@@ -109,6 +109,14 @@ fn of(gate: &Gate, context: &Context<'_>, spoken: LanguageId, as_of: Option<Mome
     Banner::new(&rules.banner, rules.notices.language(spoken), as_of, says.as_deref(), marks)
 }
 
+/// Whether a page is a whole one.
+fn is_document(body: &[u8]) -> bool {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
+    [&b"<!doctype"[..], b"<html"]
+        .iter()
+        .any(|begin| body.get(..begin.len()).is_some_and(|own| own.eq_ignore_ascii_case(begin)))
+}
+
 fn is_json(headers: &HeaderMap) -> bool {
     if headers.contains_key(CONTENT_ENCODING) {
         return false;
@@ -121,9 +129,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// A JSON object with these members, in place of its own of the same names. Every other value stays as it was written, to the last
 /// digit. `None` for what is no object.
 fn with_members(body: &[u8], more: &[(&str, String)]) -> Option<Bytes> {
-    let members = serde_json::Deserializer::from_slice(body).deserialize_map(Members).ok()?;
-    // What follows the object would be lost: then it is no object alone.
-    serde_json::from_slice::<serde::de::IgnoredAny>(body).ok()?;
+    let members = snapshots::members(body)?;
     let mut out = String::with_capacity(body.len() + 256);
     out.push('{');
     let own = members.iter().filter(|(name, _)| !more.iter().any(|(known, _)| known == name));
@@ -138,25 +144,6 @@ fn with_members(body: &[u8], more: &[(&str, String)]) -> Option<Bytes> {
     }
     out.push('}');
     Some(out.into())
-}
-
-/// Reads an object's members in their order, each value as it is written.
-struct Members;
-
-impl<'de> Visitor<'de> for Members {
-    type Value = Vec<(String, &'de RawValue)>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
-        }
-        Ok(members)
-    }
 }
 
 #[cfg(test)]

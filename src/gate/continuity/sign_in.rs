@@ -12,6 +12,7 @@ use crate::clock::Moment;
 use crate::gate::Gate;
 use crate::gate::context::Context;
 use crate::gate::prepared::Prepared;
+use crate::identity::session;
 use crate::judge::outlook::{self, Everybody, Standing};
 use crate::judge::stage::Stage;
 use crate::rules::client::{Channel, Class};
@@ -37,9 +38,10 @@ pub fn heard(context: &Context<'_>, asked: &Asked) {
     context.prepared.circuit(context.upstream).signed_in(answered, context.now);
 }
 
-/// Whether an answer asks whoever got it to sign in.
+/// Whether an answer asks whoever got it to sign in: as it says, by where it leads, or by taking the session's cookie back.
 pub fn is_asked_for<B>(context: &Context<'_>, answer: &Response<B>) -> bool {
-    answer.status() == StatusCode::UNAUTHORIZED || leads_there(context, answer)
+    let taken_away = || context.session_cookie().is_some_and(|cookie| session::taken_away(answer.headers(), cookie));
+    answer.status() == StatusCode::UNAUTHORIZED || leads_there(context, answer) || taken_away()
 }
 
 /// Whether an answer sends the browser to where one signs in.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{
-    ACCEPT_ENCODING, AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, IF_RANGE, VARY,
+    ACCEPT_ENCODING, AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, VARY,
 };
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
@@ -20,12 +20,13 @@ use super::{By, Sight, pass, sign_in};
 use crate::gate::Gate;
 use crate::gate::body::Body;
 use crate::gate::context::Context;
+use crate::gate::said::Said;
 use crate::listen::Inflow;
 use crate::memory::Memory;
 use crate::memory::reported::TokenFacts;
 use crate::rules::snapshots::{EvenIf, SnapshotLaw};
 use crate::snapshots::{About, Incoming, Snapshots};
-use crate::subject::{Account, Session};
+use crate::subject::{Host, Session};
 use crate::upstream::{Answer, BoxError, UntilClose};
 
 /// The fields that are kept with a body: what says how it is to be read, and what keeps it safe in a browser.
@@ -59,14 +60,24 @@ impl Sight {
         }
     }
 
+    /// Why an answer is not its owner's good one, by what the upstream says of it: it is somebody else's, or no success.
+    pub fn doubt(&self, gate: &Gate, said: &Said) -> Option<&'static str> {
+        let another = |name: &str| gate.shared.names.owner(name) != self.key.owner();
+        match said {
+            _ if said.subject.as_deref().is_some_and(another) => Some("another"),
+            _ if said.outcome == Some(false) => Some("failure"),
+            _ => None,
+        }
+    }
+
     /// Takes up what a live answer says of what is kept, and gathers its body if it is to be. `told` is the upstream's
-    /// `Weir-Cache-Control`.
+    /// `Weir-Cache-Control`, `says` what it says beside it against keeping it.
     pub fn keep(
-        self: Box<Self>,
+        mut self: Box<Self>,
         gate: &Gate,
         context: &Context<'_>,
         mut response: Response<Body>,
-        told: Option<&str>,
+        (told, says): (Option<&str>, Option<&'static str>),
     ) -> Response<Body> {
         let (Some(law), By::Session { session, token, shut }) = (self.law(context), &self.by) else { return response };
         let (session, token, shut) = (*session, *token, *shut);
@@ -76,9 +87,13 @@ impl Sight {
         if !self.keeps || response.status() != StatusCode::OK {
             return response;
         }
+        if let Some(why) = says {
+            snapshots.refused(why);
+            return response;
+        }
         if shut {
             // It answers the session as before.
-            gate.shared.memory.reopen(session);
+            gate.shared.memory.reopen(session, context.facts.as_ref(), context.host(gate));
         }
         pass::served(gate, context, response.headers_mut(), self.key.owner());
         let about = match self.about(gate, context, law, &response, told.as_ref()) {
@@ -108,7 +123,7 @@ impl Sight {
             memory: gate.shared.memory.clone(),
             session,
             token,
-            account: self.key.owner().account(),
+            host: context.host(gate),
             mask: law.mask.clone(),
             keep: law.keep,
             sight: self,
@@ -118,13 +133,20 @@ impl Sight {
     }
 
     /// What the application takes back by its answer: the session that it does not know, the page that is not there any more.
-    fn take_back(&self, gate: &Gate, context: &Context<'_>, response: &mut Response<Body>, told: Option<&Directives>) {
+    fn take_back(
+        &mut self,
+        gate: &Gate,
+        context: &Context<'_>,
+        response: &mut Response<Body>,
+        told: Option<&Directives>,
+    ) {
         let status = response.status();
         // A session that has rested ran out. One that ends in the midst was ended: of its owner's other sessions and devices it says
         // nothing, of this device it may say everything.
         let signed_out = sign_in::is_asked_for(context, response);
         let ended = signed_out && pass::ended_midway(context) && !sign_in::is_away(gate, context);
         if signed_out {
+            self.keeps = false;
             self.shut(gate, context);
         }
         if ended {
@@ -158,6 +180,9 @@ impl Sight {
         };
         if response.extensions().get::<UntilClose>().is_some() {
             return Err("unframed");
+        }
+        if headers.contains_key(CONTENT_RANGE) {
+            return Err("part");
         }
         if headers.get(CONTENT_ENCODING).is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
             return Err("encoded");
@@ -293,7 +318,7 @@ struct Keeping {
     memory: Arc<Memory>,
     session: Session,
     token: Option<TokenFacts>,
-    account: Account,
+    host: Host,
     mask: Vec<crate::snapshots::Pointer>,
     keep: Duration,
     sight: Box<Sight>,
@@ -308,7 +333,10 @@ impl Keeping {
             None => {
                 let facts = self.memory.sessions.read(self.session.bits());
                 // One that was ended, or is another's by now.
-                facts.as_ref().and_then(crate::memory::SessionFacts::account) != Some(self.account)
+                let owner = facts
+                    .as_ref()
+                    .and_then(|facts| self.memory.owner(self.session, facts, self.host, self.about.as_of));
+                owner.map(|(owner, _)| owner) != Some(self.sight.key.owner())
                     || self.memory.is_over(self.session, facts.as_ref())
             }
         };
