@@ -105,7 +105,7 @@ fn held(document: &Value) -> String {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let mut out = format!("Account {}\n", text(&document["account"]));
     let stores = document["held"].as_array().map_or(&[][..], Vec::as_slice);
-    if stores.is_empty() {
+    if stores.is_empty() && document["snapshots"].as_array().is_none_or(Vec::is_empty) {
         out += "\nNothing is held about it.\n";
     }
     for store in stores {
@@ -130,6 +130,17 @@ fn held(document: &Value) -> String {
     let _ = writeln!(out, "Among the latest decisions: {}", document["latest_decisions"]);
     if let Some(outcomes) = document["outcomes"].as_u64() {
         let _ = writeln!(out, "Among the kept outcomes: {outcomes}");
+    }
+    if let Some(why) = document["snapshots"]["unreadable"].as_str() {
+        let _ = writeln!(out, "Its own last-known-good answers CANNOT BE READ now: {why}");
+    }
+    for (at, kept) in document["snapshots"].as_array().into_iter().flatten().enumerate() {
+        if at == 0 {
+            out += "Its own last-known-good answers:\n";
+        }
+        let (host, target) = (text(&kept["host"]), text(&kept["target"]));
+        let (journey, as_of, bytes) = (text(&kept["journey"]), text(&kept["as_of"]), &kept["bytes"]);
+        let _ = writeln!(out, "  {journey}: {host}{target}, as of {as_of}, {bytes} bytes");
     }
     out
 }
@@ -183,6 +194,9 @@ fn erased(document: &Value) -> String {
     let _ = writeln!(out, "  {:<18} {}", "its own devices", erased["devices"]);
     let _ = writeln!(out, "  {:<18} {}", "limits", erased["limits"]);
     let _ = writeln!(out, "  {:<18} {}", "latest decisions", erased["decisions"]);
+    if let Some(answers) = erased["snapshots"].as_u64().filter(|answers| *answers > 0) {
+        let _ = writeln!(out, "  {:<18} {answers}", "kept answers");
+    }
     if let Some(outcomes) = erased["outcomes"].as_u64().filter(|outcomes| *outcomes > 0) {
         let _ = writeln!(out, "  {:<18} {outcomes}", "outcomes");
     }

@@ -60,6 +60,16 @@ pub(super) fn ask(
     path: &str,
     body: Option<&Value>,
 ) -> anyhow::Result<Told> {
+    ask_written(arguments, method, path, body.map(Value::to_string))
+}
+
+/// The same with a body that is written already: nothing in it is read and written anew.
+pub(super) fn ask_written(
+    arguments: &SteerArguments,
+    method: Method,
+    path: &str,
+    body: Option<String>,
+) -> anyhow::Result<Told> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut wanted = Request::builder().method(method.clone()).uri(path);
@@ -140,9 +150,9 @@ async fn in_time<T>(arguments: &SteerArguments, work: impl Future<Output = anyho
 async fn send(
     arguments: &SteerArguments,
     wanted: http::request::Builder,
-    body: Option<&Value>,
+    body: Option<String>,
 ) -> anyhow::Result<Response<Incoming>> {
-    let body = Full::new(body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string())));
+    let body = Full::new(body.map(Bytes::from).unwrap_or_default());
     let Some(url) = &arguments.url else {
         let socket = socket(arguments)?;
         let stream = tokio::net::UnixStream::connect(&socket).await.map_err(|cause| match cause.kind() {

@@ -12,6 +12,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use http::Method;
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::SteerArguments;
@@ -63,6 +65,12 @@ struct ImportArguments {
     dry_run: bool,
     #[command(flatten)]
     steer: SteerArguments,
+}
+
+#[derive(Serialize)]
+struct Rows {
+    dry_run: bool,
+    rows: Vec<Box<RawValue>>,
 }
 
 /// Rows, and bytes, that go together.
@@ -127,23 +135,26 @@ fn import(arguments: &ImportArguments) -> anyhow::Result<ExitCode> {
                 continue;
             }
             rows += 1;
-            match serde_json::from_slice::<Value>(&line) {
-                Ok(row @ Value::Object(_)) => {
+            match serde_json::from_slice::<Box<RawValue>>(&line) {
+                Ok(row) if row.get().starts_with('{') => {
                     bytes += line.len();
                     at.push(number);
                     batch.push(row);
                 }
                 Ok(_) | Err(_) => {
                     faults += 1;
-                    because.push(json!({ "line": number, "why": "it is no JSON object" }));
+                    if because.len() < SHOWN {
+                        because.push(json!({ "line": number, "why": "it is no JSON object" }));
+                    }
                 }
             }
         }
         if batch.is_empty() {
             continue;
         }
-        let body = json!({ "dry_run": arguments.dry_run, "rows": batch });
-        let told = asking::ask(&arguments.steer, Method::POST, "/v1/snapshots", Some(&body))
+        // As they stand in the file: an amount keeps its zeros, and a long number its digits.
+        let body = serde_json::to_string(&Rows { dry_run: arguments.dry_run, rows: batch })?;
+        let told = asking::ask_written(&arguments.steer, Method::POST, "/v1/snapshots", Some(body))
             .with_context(|| format!("{kept} answers were kept before; run it again"))?;
         if !told.good() {
             bail!("{kept} answers were kept before this: {}", told.refusal());
@@ -161,6 +172,7 @@ fn import(arguments: &ImportArguments) -> anyhow::Result<ExitCode> {
     if std::io::stderr().is_terminal() && rows > 0 {
         eprintln!();
     }
+    because.sort_by_key(|refused| refused["line"].as_u64());
     because.truncate(SHOWN);
     let document =
         json!({ "rows": rows, "kept": kept, "refused": faults, "because": because, "dry_run": arguments.dry_run });

@@ -39,6 +39,8 @@ const PAUSES: TableDefinition<'_, &'static str, Written> = TableDefinition::new(
 const SHARE: usize = 64;
 /// Bytes of what redb keeps in memory.
 const CACHE: usize = 16 << 20;
+/// Clocks that give out when answers were true may differ by so much.
+const AHEAD: Duration = Duration::from_secs(120);
 /// Answers that a sweep looks at.
 const STEP: usize = 4096;
 
@@ -124,6 +126,7 @@ pub(super) struct Disk {
     largest: usize,
     used: u64,
     next: u64,
+    last: u64,
     cursor: (u64, u64),
 }
 
@@ -145,16 +148,17 @@ impl std::fmt::Debug for Disk {
 impl Disk {
     /// Opens the file, or makes it, readable by its owner only.
     pub fn open(path: &Path, key: [u8; 32], most: u64, largest: usize) -> Result<Self, Fault> {
-        let file = private(path).map_err(|error| Fault::System(error.to_string()))?;
+        let file = private(path).map_err(|error| Fault::System(format!("{}: {error}", path.display())))?;
         let base = Database::builder().set_cache_size(CACHE).create_with_backend(FileBackend::new(file)?)?;
-        let mut disk = Self { base, sealer: Sealer::new(key), most, largest, used: 0, next: 0, cursor: (0, 0) };
+        let mut disk =
+            Self { base, sealer: Sealer::new(key), most, largest, used: 0, next: 0, last: 0, cursor: (0, 0) };
         let Batch(batch) = disk.begin()?;
         {
             batch.open_table(ROWS)?;
             batch.open_table(SALTS)?;
             batch.open_table(PAUSES)?;
-            let last = batch.open_table(ORDER)?.last()?.map_or(0, |(key, _)| key.value().1);
-            disk.next = last + 1;
+            let last = batch.open_table(ORDER)?.last()?.map_or((0, 0), |(key, _)| key.value());
+            (disk.last, disk.next) = (last.0, last.1 + 1);
             for entry in batch.open_table(COUNTS)?.iter()? {
                 disk.used += entry?.1.value().1;
             }
@@ -214,10 +218,14 @@ impl Disk {
         };
         let at = row_key(key, &snapshot.about);
         let standing = rows.get(&at[..])?.and_then(|row| Row::read(row.value()));
-        if standing.as_ref().is_some_and(|standing| standing.as_of > snapshot.about.as_of) {
+        // One from a moment that has not come was kept while the clock was ahead, and is newer than nothing.
+        let newer = |row: &Row| row.as_of > snapshot.about.as_of && row.as_of <= now.plus(AHEAD);
+        if standing.as_ref().is_some_and(newer) {
             return Ok(Put::Older);
         }
-        let stamp = (now.unix_millis(), self.next);
+        // A clock that was set back must not make what comes now the first to give way.
+        self.last = self.last.max(now.unix_millis());
+        let stamp = (self.last, self.next);
         self.next += 1;
         let row = Row {
             stamp,
@@ -329,6 +337,17 @@ impl Disk {
         Ok(all)
     }
 
+    /// Whether what was kept last was kept under this key. An empty file was.
+    pub fn opens_with_this_key(&self) -> Result<bool, Fault> {
+        let reading = self.base.begin_read()?;
+        let (rows, salts) = (reading.open_table(ROWS)?, reading.open_table(SALTS)?);
+        let order = reading.open_table(ORDER)?;
+        let Some((_, at)) = order.last()? else { return Ok(true) };
+        let (Some(row), Some(owner)) = (rows.get(at.value())?, at.value().get(..24)) else { return Ok(true) };
+        let salt = salts.get(owner)?;
+        Ok(salt.is_none_or(|salt| Row::open(&self.sealer, salt.value(), at.value(), row.value()).is_some()))
+    }
+
     /// How long journeys have been contained.
     pub fn pauses(&self) -> Result<BTreeMap<Box<str>, Written>, Fault> {
         let reading = self.base.begin_read()?;
@@ -437,4 +456,39 @@ fn between(prefix: &[u8]) -> (Vec<u8>, Vec<u8>) {
 fn private(path: &Path) -> std::io::Result<std::fs::File> {
     use std::os::unix::fs::OpenOptionsExt as _;
     std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::subject::Names;
+
+    #[test]
+    fn a_file_that_was_sealed_under_another_key_is_known_for_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |key: u8| Disk::open(&dir.path().join(FILE), [key; 32], 1 << 20, 1 << 16).unwrap();
+        let mut disk = open(1);
+        assert!(disk.opens_with_this_key().unwrap());
+        let now = Moment::from_unix_seconds(1_800_000_000);
+        let about = About {
+            host: "h".into(),
+            target: "/".into(),
+            journey: "balance".into(),
+            language: None,
+            kind: None,
+            others: Vec::new(),
+            as_of: now,
+            paused: Duration::ZERO,
+            at_most: None,
+            fields: Vec::new(),
+        };
+        let key = PageKey::new(Names::new([1; 16]).owner("ada"), "h", "/");
+        let batch = disk.begin().unwrap();
+        let snapshot = Snapshot { about, body: bytes::Bytes::from_static(b"x") };
+        disk.put(&batch, &key, &snapshot, (Duration::from_secs(60), now)).unwrap();
+        disk.commit(batch).unwrap();
+        drop(disk);
+        assert!(!open(2).opens_with_this_key().unwrap());
+        assert!(open(1).opens_with_this_key().unwrap());
+    }
 }

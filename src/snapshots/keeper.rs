@@ -73,7 +73,8 @@ impl Keeper {
     fn guarded(&mut self, work: impl FnOnce(&mut Self)) {
         if catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
             self.disk = None;
-            self.fail("the file of kept answers made its reader panic", true);
+            let path = self.all.0.path.as_deref().unwrap_or(std::path::Path::new(super::FILE));
+            self.fail(&format!("{} cannot be believed: its reader fell over it; move it away", path.display()), true);
         }
     }
 
@@ -118,6 +119,14 @@ impl Keeper {
         let Some(disk) = &self.disk else { return };
         match disk.pauses() {
             Ok(pauses) => self.all.load_pauses(pauses),
+            Err(fault) => return self.fault(&fault),
+        }
+        match disk.opens_with_this_key() {
+            Ok(true) => {}
+            Ok(false) => tracing::error!(
+                "the kept answers are sealed under another key than the one in the data directory: nobody can read them; put that key \
+                 back and start again, or leave them to go with time"
+            ),
             Err(fault) => return self.fault(&fault),
         }
         self.count();
@@ -273,8 +282,13 @@ impl Keeper {
     fn put(&mut self, incoming: Incoming, done: Keeps, batch: &mut Option<Result<Batch, ()>>, told: &mut Told) {
         let Incoming { key, about, body, mask, keep, began } = incoming;
         let since = self.all.0.count.load(Ordering::Acquire);
-        if !self.all.0.stands(key.owner().account(), began.0) {
+        let account = key.owner().account();
+        if !self.all.0.stands(account, began.0) {
             return self.refuse("revoked", done.as_ref());
+        }
+        // What goes with this batch is still to be read until then, and must not be taken up beside what comes now.
+        if told.voided.iter().any(|(what, ..)| what.account() == account) {
+            self.commit(batch, told);
         }
         let body = if mask.is_empty() {
             body

@@ -7,6 +7,10 @@ use crate::clock::Moment;
 
 /// How often what is too old is looked for.
 const SWEEP: Duration = Duration::from_secs(10);
+/// A clock that moves by more than this between two looks has leapt.
+const LEAP: Duration = Duration::from_secs(3600);
+/// For how long a clock must have gone on evenly before anything is removed by it.
+const STEADY: Duration = Duration::from_secs(600);
 
 /// A journey that works for less than this in between has gone through one outage, not through two.
 const ONE_OUTAGE: Duration = Duration::from_secs(24 * 3600);
@@ -61,6 +65,8 @@ impl Paused {
 pub(super) struct Pauses {
     all: Paused,
     swept: Moment,
+    looked: Moment,
+    steady: Moment,
 }
 
 impl Pauses {
@@ -101,9 +107,14 @@ impl Pauses {
         &self.all
     }
 
-    /// Whether it is time to look for what is too old; then it is not again for a while.
+    /// Whether it is time to look for what is too old; then it is not again for a while. By a clock that has just leapt, or begun,
+    /// nothing is removed: it may be wrong, and be set right. What it makes too old is not shown meanwhile.
     pub fn sweep_is_due(&mut self, now: Moment) -> bool {
-        let due = now < self.swept || now.since(self.swept) >= SWEEP;
+        if now.since(self.looked).max(self.looked.since(now)) > LEAP {
+            self.steady = now;
+        }
+        self.looked = now;
+        let due = now.since(self.steady) >= STEADY && (now < self.swept || now.since(self.swept) >= SWEEP);
         if due {
             self.swept = now;
         }
@@ -117,6 +128,19 @@ mod tests {
 
     fn at(seconds: u64) -> Moment {
         Moment::from_unix_seconds(1_800_000_000 + seconds)
+    }
+
+    #[test]
+    fn a_clock_that_leaps_removes_nothing_until_it_has_gone_on_evenly() {
+        let mut pauses = Pauses::default();
+        let mut due = |seconds: std::ops::Range<u64>| seconds.filter(|second| pauses.sweep_is_due(at(*second))).count();
+        assert_eq!(due(0..600), 0, "it has just begun");
+        assert_eq!(due(600..700), 10);
+        let ahead = 100 * 24 * 3600;
+        assert_eq!(due(ahead..ahead + 500), 0, "it is ahead, and perhaps wrong");
+        assert_eq!(due(1_200..1_800), 0, "it was set right");
+        assert!(due(1_800..1_900) >= 10);
+        assert!(due(1_880..1_990) >= 9, "a clock that is corrected a little goes on evenly");
     }
 
     #[test]

@@ -77,15 +77,15 @@ impl Queue {
     /// Hands a job over; false when there is no room.
     pub fn push(&self, job: Job) -> bool {
         let mut waiting = self.waiting();
+        if waiting.closed || waiting.jobs.len() >= VOIDS {
+            return false;
+        }
         if let Job::Put { incoming, .. } = &job {
             if waiting.answers >= ANSWERS || waiting.bytes + incoming.body.len() > BYTES {
                 return false;
             }
             waiting.answers += 1;
             waiting.bytes += incoming.body.len();
-        }
-        if waiting.closed || waiting.jobs.len() >= VOIDS {
-            return false;
         }
         waiting.jobs.push_back(job);
         drop(waiting);
@@ -141,5 +141,42 @@ impl Queue {
             }
         }
         Some(jobs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_finds_no_room_takes_none() {
+        let queue = Queue::default();
+        let (settled, _) = std::sync::mpsc::channel();
+        while queue.push(Job::Settle(settled.clone())) {}
+        let names = crate::subject::Names::new([1; 16]);
+        let incoming = || Incoming {
+            key: PageKey::new(names.owner("ada"), "h", "/"),
+            about: About {
+                host: "h".into(),
+                target: "/".into(),
+                journey: "balance".into(),
+                language: None,
+                kind: None,
+                others: Vec::new(),
+                as_of: crate::clock::Moment::default(),
+                paused: Duration::ZERO,
+                at_most: None,
+                fields: Vec::new(),
+            },
+            body: bytes::Bytes::from_static(b"x"),
+            mask: Vec::new(),
+            keep: Duration::ZERO,
+            began: super::super::Began(0),
+        };
+        for _ in 0..2 * ANSWERS {
+            assert!(!queue.push(Job::Put { incoming: Box::new(incoming()), done: None }));
+        }
+        while queue.next(Some(Duration::ZERO)).is_some_and(|jobs| !jobs.is_empty()) {}
+        assert!(queue.push(Job::Put { incoming: Box::new(incoming()), done: None }), "there is room again");
     }
 }

@@ -62,11 +62,17 @@ impl State {
         self.lock().clone()
     }
 
-    /// Something is wrong: answers are not kept, and, where that is safer, not shown either.
+    /// Something is wrong: answers are not kept, and, where that is safer, not shown either. Only a restart turns on again what is
+    /// off.
     pub fn fail(&self, why: &str, off: bool, telemetry: &Telemetry) {
-        let before = self.state.swap(if off { OFF } else { FAILING }, Ordering::AcqRel);
+        let next = |now| if off || now == OFF { OFF } else { FAILING };
         let mut standing = self.lock();
-        (standing.on, standing.trouble) = (!off, Some(why.to_owned()));
+        let before = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| Some(next(now)));
+        let before = before.unwrap_or_else(|now| now);
+        // What turned them off is what has to be seen to, whatever fails after it.
+        if before != OFF {
+            (standing.on, standing.trouble) = (!off, Some(why.to_owned()));
+        }
         drop(standing);
         telemetry.gauges.snapshots_ok.set(0);
         if off && before != OFF {
@@ -97,5 +103,22 @@ impl State {
         telemetry.gauges.snapshots.set(gauge(standing.answers));
         telemetry.gauges.snapshots_bytes.set(gauge(standing.bytes));
         (standing.journeys, standing.oldest) = (journeys, oldest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_off_stays_off_whatever_fails_or_recovers_after_it() {
+        let (state, telemetry) = (State::on(), Telemetry::new());
+        state.fail("full", false, &telemetry);
+        assert!(state.is_on() && state.standing().on);
+        state.fail("what was voided is lost", true, &telemetry);
+        state.fail("full", false, &telemetry);
+        state.recover(&telemetry);
+        assert!(!state.is_on() && !state.standing().on);
+        assert_eq!(state.standing().trouble.as_deref(), Some("what was voided is lost"));
     }
 }

@@ -227,8 +227,15 @@ async fn what_is_too_old_is_swept_and_not_while_its_journey_is_contained() {
     let shelf = Shelf::open(dir.path());
     shelf.keep("ada", "/balance", "x").unwrap();
     let look = |days: u32, contained| {
+        let look = || shelf.all.look(&[("balance", 30 * DAY, contained)], Clock::Manual(shelf.hand.clone()).now());
         shelf.hand.advance(DAY * days);
-        shelf.all.look(&[("balance", 30 * DAY, contained)], Clock::Manual(shelf.hand.clone()).now());
+        look();
+        // Nothing is removed by a clock that has just leapt.
+        shelf.all.settle();
+        let before = shelf.all.standing().answers;
+        assert_eq!(before, 1, "after {days} days");
+        shelf.hand.advance(Duration::from_secs(600));
+        look();
         shelf.all.settle();
         shelf.all.standing().answers
     };
@@ -247,6 +254,60 @@ async fn an_older_answer_never_takes_the_place_of_a_newer_one() {
     old.about.as_of = weir::clock::Moment::from_unix_seconds(NOON.unix_seconds() - 60);
     assert_eq!(shelf.all.keep_safe(old).recv().unwrap(), Err("older"));
     assert_eq!(body(&shelf.find("ada", "/balance").await), Some(&b"new"[..]));
+}
+
+#[tokio::test]
+async fn what_was_kept_while_the_clock_was_ahead_gives_way_to_what_is_true_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let bounds = Bounds { disk: 10_000, ..BOUNDS };
+    let keep = |shelf: &Shelf, name: &str, ahead: Duration| {
+        let mut incoming =
+            shelf.incoming(name, "/balance", format!("{ahead:?}{}", "x".repeat(1_000)), shelf.all.begin());
+        incoming.about.as_of = NOON.plus(ahead);
+        shelf.all.keep_safe(incoming).recv().unwrap()
+    };
+    let shelf = Shelf::with(dir.path(), Ok(KEY), bounds);
+    shelf.hand.advance(DAY);
+    for n in 0..5 {
+        keep(&shelf, &format!("c{n}"), DAY).unwrap();
+    }
+    drop(shelf);
+    let shelf = Shelf::with(dir.path(), Ok(KEY), bounds);
+    assert_eq!(keep(&shelf, "c0", Duration::ZERO), Ok(()), "a moment that has not come is newer than nothing");
+    assert!(body(&shelf.find("c0", "/balance").await).unwrap().starts_with(b"0ns"));
+    for n in 10..16 {
+        keep(&shelf, &format!("c{n}"), Duration::ZERO).unwrap();
+    }
+    assert!(shelf.all.standing().bytes < bounds.disk);
+    drop(shelf);
+    let shelf = Shelf::with(dir.path(), Ok(KEY), bounds);
+    for name in ["c13", "c14", "c15"] {
+        assert!(shelf.find(name, "/balance").await.is_some(), "what comes after is not the first to go: {name}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_voided_together_with_what_is_kept_next_does_not_come_back_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let shelf = Shelf::open(dir.path());
+    let incoming = |shelf: &Shelf, language: &str| {
+        let mut incoming = shelf.incoming("ada", "/balance", language.to_owned(), shelf.all.begin());
+        incoming.about.language = Some(language.into());
+        incoming
+    };
+    shelf.all.keep_safe(incoming(&shelf, "en")).recv().unwrap().unwrap();
+    shelf.all.keep_safe(incoming(&shelf, "de")).recv().unwrap().unwrap();
+    let clock = Clock::Manual(shelf.hand.clone());
+    drop(shelf);
+    // Both wait before the thread takes them up, and are done in one batch.
+    let (all, keeper) = Snapshots::open(dir.path(), Ok(KEY), BOUNDS, clock.clone(), Telemetry::new());
+    let (_, hand) = Clock::manual(NOON);
+    let mut shelf = Shelf { all, hand, names: Names::new([3; 16]), telemetry: Telemetry::new(), thread: None };
+    shelf.all.void_page(&shelf.key("ada", "/balance"));
+    let safe = shelf.all.keep_safe(incoming(&shelf, "de"));
+    shelf.thread = Some(std::thread::spawn(move || keeper.run()));
+    safe.recv().unwrap().unwrap();
+    assert!(shelf.find("ada", "/balance").await.is_none(), "the one in English is void");
 }
 
 const LAW: &str = r#"
@@ -366,19 +427,34 @@ fn what_was_acknowledged_is_there_after_a_kill_in_the_middle_of_more() {
     terminal.write("bad.jsonl", "{\"subject\":\"c1\"}\nnone\n");
     let said = terminal.run(&["snapshots", "import", "bad.jsonl", "--dry-run"]);
     assert_ne!(said.code, Some(0), "{said:?}");
-    let odd = lines(0, 1).replace("/orders/0", "/nothing/of/it") + &lines(1, 2).replace("2026-11-20", "2099-01-01");
-    terminal.write("odd.jsonl", &odd);
+    let odd = [
+        lines(0, 1).replace("/orders/0", "/nothing/of/it"),
+        lines(1, 2).replace("2026-11-20", "2099-01-01"),
+        lines(2, 3).replace("\"subject\"", "\"who\""),
+        lines(3, 4).replace("\"subject\":\"c3\"", "\"subject\":3"),
+        lines(4, 5).replace("2026-11-20", "2026-11-21").replace("\"n\":4", "\"n\":1.10,\"id\":12345678901234567890123"),
+    ];
+    terminal.write("odd.jsonl", &odd.concat());
     let said = terminal.run(&["snapshots", "import", "odd.jsonl"]);
-    assert!(
-        said.out.contains("odd.jsonl:1: no journey has this target")
-            && said.out.contains("odd.jsonl:2: as_of is in the future"),
-        "{said:?}"
-    );
+    for (line, why) in [
+        (1, "no journey has this target"),
+        (2, "as_of is in the future"),
+        (3, "it is not what is expected here: unknown field `who`"),
+        (4, "it is not what is expected here: invalid type: integer `3`"),
+    ] {
+        assert!(said.out.contains(&format!("odd.jsonl:{line}: {why}")), "{said:?}");
+    }
+    assert!(said.out.ends_with("1 of 5 answers are kept.\n"), "{said:?}");
+    let shown = terminal.run(&["access", "c4"]).out;
+    let length = r#"{"n":1.10,"id":12345678901234567890123,"rest":""}"#.len() + 900;
+    let line = format!("balance: shop.example/orders/4?a=b, as of 2026-11-21T12:00:00.000Z, {length} bytes");
+    assert!(shown.contains(&line), "not a digit is lost: {shown}");
     assert!(terminal.run(&["status"]).out.contains("snapshots    4000 answers"));
+    assert!(terminal.run(&["erase", "c4", "--reason", "a test"]).out.contains("\n  kept answers       1\n"));
     let shown = terminal.run(&["access", "c7", "--json"]).out;
     assert!(shown.contains("\"target\": \"/orders/7?a=b\"") && !shown.contains("4111"), "{shown}");
     assert!(terminal.run(&["erase", "c7", "--reason", "a test", "--json"]).out.contains("\"snapshots\": 1"));
-    assert_eq!(kept(), 3_999);
+    assert_eq!(kept(), 3_998);
     weir.signal("TERM");
     assert_eq!(weir.end().code, Some(0));
 }

@@ -14,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use http::HeaderValue;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::memory::{few, is_name};
@@ -44,7 +45,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Rows {
     #[serde(default)]
     dry_run: bool,
-    rows: Vec<Row>,
+    /// Each is read by itself: one that is not what is expected is refused, and the others are kept.
+    rows: Vec<Box<RawValue>>,
 }
 
 /// One answer.
@@ -61,8 +63,8 @@ struct Row {
     content_type: String,
     /// RFC 3339.
     as_of: String,
-    /// Text; or a JSON value.
-    body: Value,
+    /// Text; or a JSON value, which is kept as it is written.
+    body: Box<RawValue>,
 }
 
 /// Keeps some answers.
@@ -86,7 +88,7 @@ pub(super) async fn put(
         let mut waiting: Vec<(usize, Receiver<Result<(), &'static str>>)> = Vec::new();
         let (mut kept, mut refused) = (0_usize, BTreeMap::new());
         for (at, row) in rows.into_iter().enumerate() {
-            match answer(&asked, &law, row, now) {
+            match answer(&asked, &law, &row, now) {
                 Ok(_) if dry_run => kept += 1,
                 Ok(incoming) => waiting.push((at, asked.snapshots.keep_safe(incoming))),
                 Err(why) => drop(refused.insert(at, why)),
@@ -125,7 +127,12 @@ fn said(why: &'static str) -> &'static str {
     }
 }
 
-fn answer(control: &Control, law: &InForce, row: Row, now: Moment) -> Result<Incoming, String> {
+fn answer(control: &Control, law: &InForce, row: &RawValue, now: Moment) -> Result<Incoming, String> {
+    let row: Row = serde_json::from_str(row.get()).map_err(|error| {
+        let said = error.to_string();
+        let what = said.rsplit_once(" at line ").map_or(&*said, |(what, _)| what);
+        format!("it is not what is expected here: {what}")
+    })?;
     let Row { subject, host, target, content_type, as_of, body } = row;
     if !is_name(&subject) {
         return Err("the subject is no account's name".to_owned());
@@ -153,11 +160,15 @@ fn answer(control: &Control, law: &InForce, row: Row, now: Moment) -> Result<Inc
     if now.since(as_of) > snapshot.keep {
         return Err("it is older than its journey keeps answers".to_owned());
     }
-    HeaderValue::from_str(&content_type).map_err(|_| "the content type cannot be read".to_owned())?;
-    let body = match body {
-        Value::String(text) => text.into_bytes(),
-        Value::Null => return Err("there is no body".to_owned()),
-        document => serde_json::to_vec(&document).map_err(|error| error.to_string())?,
+    if content_type.trim().is_empty() || HeaderValue::from_str(&content_type).is_err() {
+        return Err("the content type cannot be read".to_owned());
+    }
+    let body = match body.get() {
+        "null" => return Err("there is no body".to_owned()),
+        text if text.starts_with('"') => {
+            serde_json::from_str::<String>(text).map_err(|_| "the body cannot be read".to_owned())?.into_bytes()
+        }
+        document => document.as_bytes().to_vec(),
     };
     if body.is_empty() {
         return Err("there is no body".to_owned());
