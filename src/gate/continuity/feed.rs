@@ -4,8 +4,8 @@
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ACCEPT_LANGUAGE, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE,
-    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_LANGUAGE, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL,
+    CONTENT_LANGUAGE, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, Method, Response, StatusCode, request};
 
@@ -17,7 +17,7 @@ use crate::gate::context::Context;
 use crate::gate::cors::is_preflight;
 use crate::gate::fault::Fault;
 use crate::gate::limits::seconds_until;
-use crate::gate::notice::Notice;
+use crate::gate::notice::{Notice, accept};
 use crate::gate::own::Own;
 use crate::gate::ratelimit::{self, Policy};
 use crate::gate::record::Record;
@@ -77,7 +77,7 @@ fn journeys(
     if !who.is_everybody() {
         in_turn(gate, context)?;
     }
-    if head.method == Method::GET && wants_events(&head.headers) {
+    if head.method == Method::GET && accept::wants_events(&head.headers) {
         let listening = listeners::listen(gate, context, who)?;
         let mut response = Response::new(Body::told(listening));
         dress(response.headers_mut(), HeaderValue::from_static("text/event-stream"));
@@ -151,14 +151,6 @@ fn preflight() -> Response<Body> {
     response
 }
 
-fn wants_events(headers: &HeaderMap) -> bool {
-    let is_events = |range: &[u8]| {
-        let kind = range.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        kind.eq_ignore_ascii_case(b"text/event-stream")
-    };
-    headers.get_all(ACCEPT).iter().any(|accept| accept.as_bytes().split(|byte| *byte == b',').any(is_events))
-}
-
 /// Whether the client has what would be sent (RFC 9110, section 13.1.2): compared weakly, as the section says.
 fn is_known(headers: &HeaderMap, tag: &[u8]) -> bool {
     let opaque = |tag: &[u8]| tag.strip_prefix(b"W/").unwrap_or(tag).to_vec();
@@ -209,16 +201,6 @@ mod tests {
         }
         for other in [&[][..], &["\"b\""], &["a"], &["\"a"]] {
             assert!(!is_known(&headers("if-none-match", other), b"W/\"a\""), "{other:?}");
-        }
-    }
-
-    #[test]
-    fn events_are_sent_to_who_asks_for_them() {
-        for asks in [&["text/event-stream"][..], &["Text/Event-Stream;q=0.9, */*"], &["a/b", "text/event-stream"]] {
-            assert!(wants_events(&headers("accept", asks)), "{asks:?}");
-        }
-        for not in [&[][..], &["*/*"], &["application/json"], &["text/event-streams"]] {
-            assert!(!wants_events(&headers("accept", not)), "{not:?}");
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Every notice carries at least one exit and a reference. It never names a score, a signal or a rule, never says whether an
 //! account exists, is never stored by a cache, and is never 200, except where gRPC itself asks for it ([`grpc`]).
 
+pub(in crate::gate) mod accept;
 mod exits;
 pub mod grpc;
 mod problem;

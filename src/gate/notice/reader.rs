@@ -1,10 +1,10 @@
 //! Who reads an answer of Weir's own: how, in which language, from which origin and with which app. Taken from the head before
 //! it goes on to the upstream; what no rule asks for is not looked at.
 
-use http::header::{ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderName, ORIGIN, USER_AGENT};
+use http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderName, ORIGIN, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Response, Version, request};
 
-use super::Voice;
+use super::{Voice, accept};
 use crate::clock::Moment;
 use crate::gate::body::Body;
 use crate::gate::context::Client;
@@ -28,10 +28,6 @@ pub enum Reader {
 
 const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
-fn is_html(range: &[u8]) -> bool {
-    range.trim_ascii_start().starts_with(b"text/html")
-}
-
 /// `application/grpc`, alone or with `+proto` and the like; gRPC-Web is another protocol.
 fn is_grpc(kind: &HeaderValue) -> bool {
     let rest = kind.as_bytes().strip_prefix(b"application/grpc");
@@ -39,7 +35,7 @@ fn is_grpc(kind: &HeaderValue) -> bool {
 }
 
 impl Reader {
-    /// A browser navigation says so (Fetch metadata), or asks for HTML. gRPC is POST over HTTP/2 of its own content type.
+    /// A browser navigation says so (Fetch metadata), or wants HTML more than a document. gRPC is POST over HTTP/2 of its own content type.
     pub fn of(method: &Method, version: Version, headers: &HeaderMap) -> Self {
         if version == Version::HTTP_2 && *method == Method::POST && headers.get(CONTENT_TYPE).is_some_and(is_grpc) {
             return Self::Grpc;
@@ -48,8 +44,7 @@ impl Reader {
             return if mode == "navigate" { Self::Browser } else { Self::Program };
         }
         let pages = *method == Method::GET || *method == Method::POST || *method == Method::HEAD;
-        let html = |accept: &HeaderValue| accept.as_bytes().split(|byte| *byte == b',').any(is_html);
-        if pages && headers.get_all(ACCEPT).iter().any(html) { Self::Browser } else { Self::Program }
+        if pages && accept::wants_page(headers) { Self::Browser } else { Self::Program }
     }
 }
 

@@ -16,6 +16,7 @@ mod view;
 use std::borrow::Cow;
 
 pub use kinds::{Kind, Phrase, Place};
+pub use negotiate::thousandths;
 pub(in crate::rules) use pages::Trouble;
 pub use pages::{BodyId, Failed, LARGEST, Templates};
 pub use view::{ContactView, View};
@@ -222,6 +223,12 @@ pub fn fill<'a>(text: &'a str, place: impl Fn(&str) -> Option<&'a str>) -> Cow<'
     filled.into()
 }
 
+/// A line as a sentence, so that another can follow it: with a full stop, unless it has an end of its own.
+pub fn ended(line: &str) -> Cow<'_, str> {
+    const ENDS: [char; 11] = ['.', '!', '?', ':', '…', '。', '！', '？', '؟', '।', '۔'];
+    if line.ends_with(ENDS) { line.into() } else { format!("{line}.").into() }
+}
+
 /// The places that a text has, as written; `None` when a brace stands alone.
 pub(in crate::rules) fn places(text: &str) -> Option<Vec<&str>> {
     let mut found = Vec::new();
@@ -269,6 +276,10 @@ mod tests {
         assert_eq!(fill("in {wait}.", place), "in 20 seconds.");
         assert_eq!(fill("{wait}{wait}", place), "20 seconds20 seconds");
         assert_eq!(fill("{wat} {", place), "{wat} {");
+        for (line, sentence) in [("Please wait", "Please wait."), ("Ready?", "Ready?"), ("稍候。", "稍候。"), ("", ".")]
+        {
+            assert_eq!(ended(line), sentence);
+        }
         assert_eq!(places("a {wait} {until}"), Some(vec!["wait", "until"]));
         for alone in ["{", "}", "a } {wait}", "{a{b}"] {
             assert_eq!(places(alone), None, "{alone}");

@@ -12,6 +12,10 @@ const SUBTAGS: usize = 6;
 /// dialect of what was asked for.
 pub fn lookup(accept: &[u8], spoken: &[&str]) -> Option<usize> {
     let accept = &accept[..accept.len().min(BYTES)];
+    let refused = |tag: &str| {
+        let mut refused = accept.split(|byte| *byte == b',').take(RANGES).filter_map(weighted);
+        refused.any(|(range, weight)| weight == 0 && range.eq_ignore_ascii_case(tag))
+    };
     let mut best: Option<(u16, usize)> = None;
     for range in accept.split(|byte| *byte == b',').take(RANGES) {
         let Some((tag, weight)) = weighted(range) else { continue };
@@ -19,16 +23,17 @@ pub fn lookup(accept: &[u8], spoken: &[&str]) -> Option<usize> {
         if weight == 0 || best.is_some_and(|(most, _)| weight <= most) {
             continue;
         }
-        if let Some(at) = fits(tag, spoken) {
+        if let Some(at) = fits(tag, spoken, &refused) {
             best = Some((weight, at));
         }
     }
     best.map(|(_, at)| at)
 }
 
-fn fits(range: &str, spoken: &[&str]) -> Option<usize> {
+fn fits(range: &str, spoken: &[&str], refused: &dyn Fn(&str) -> bool) -> Option<usize> {
     if range == "*" {
-        return Some(0);
+        // Any but those that are said not to be read.
+        return spoken.iter().position(|tag| !refused(tag));
     }
     let mut rest = range;
     for _ in 0..SUBTAGS {
@@ -60,8 +65,8 @@ fn weighted(range: &[u8]) -> Option<(&str, u16)> {
     Some((tag, weight))
 }
 
-/// `0`, `0.75`, `1.000`: at most three places (RFC 9110, section 12.4.2).
-fn thousandths(text: &str) -> Option<u16> {
+/// A weight in thousandths: `0`, `0.75`, `1.000`, at most three places (RFC 9110, section 12.4.2).
+pub fn thousandths(text: &str) -> Option<u16> {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     let digits = part.bytes().all(|byte| byte.is_ascii_digit()) && part.len() <= 3;
     let part = match digits {
@@ -99,6 +104,8 @@ mod tests {
             ("pt", Some("pt-br")),
             ("fr, *", Some("en")),
             ("en;q=0, de;q=0.1", Some("de")),
+            ("en;q=0, *", Some("de")),
+            ("*;q=0.1, EN;q=0, de ;q=0.0", Some("pt-br")),
             ("de;q=0.5, en;q=0.5", Some("de")),
             ("en; q = 0.2 ,de ;Q=0.3", Some("de")),
             ("fr", None),
