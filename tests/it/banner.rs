@@ -118,23 +118,34 @@ fn what_cannot_be_rewritten_to_its_end_is_as_it_was() {
     }
     let after = rewritten(long.as_bytes(), banner("en", None, &[("checkout", true)]));
     assert!(after.ends_with(&long.as_bytes()[13..]), "a reference that nobody would write is left alone");
-    let latin = b"<html><head><meta charset=iso-8859-1></head><body>\xe4\xf6<a href=\"/checkout\">\xfc</a>";
+    let latin =
+        b"<html><head><meta charset=iso-8859-1></head><body>\xe4\xf6<a title=\"\xe4\" href=\"/checkout\">\xfc</a>";
     let after = rewritten(latin, banner("de", Some(THEN), &[("checkout", true)]));
     assert!(after.windows(3).any(|bytes| bytes == b">\xe4\xf6") && after.windows(4).any(|bytes| bytes == b"\xfc</a"));
     assert!(after.windows(6).any(|bytes| bytes == b"K&#228"), "what is added is ASCII");
+    assert!(after.windows(11).any(|bytes| bytes == b"title=\"\xe4\" r"), "and what is there is not written anew");
 }
 
 #[test]
-fn only_pages_in_utf_8_without_a_coding_are_touched() {
+fn only_pages_without_a_coding_in_an_encoding_like_ascii_are_touched() {
     let kind = |value: &'static str| {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_static(value));
         headers
     };
-    for page in ["text/html", "Text/HTML; Charset=\"UTF-8\"", "text/html;charset=utf-8;x=y"] {
+    for page in [
+        "text/html",
+        "Text/HTML; Charset=\"UTF-8\"",
+        "text/html;charset=utf-8;x=y",
+        "text/html; charset=ISO-8859-1",
+        "text/html; charset=windows-1252",
+        "text/html; charset=Shift_JIS",
+        "text/html; charset=gb18030",
+    ] {
         assert!(fits(&kind(page)), "{page}");
     }
-    for other in ["text/html; charset=iso-8859-1", "text/plain", "application/xhtml+xml", "text/html; charset=utf-16"] {
+    for other in ["text/html; charset=iso-2022-jp", "text/plain", "application/xhtml+xml", "text/html; charset=utf-16"]
+    {
         assert!(!fits(&kind(other)), "{other}");
     }
     let mut packed = kind("text/html");
@@ -164,7 +175,7 @@ fn pages() -> Upstream {
     Upstream::answering(|seen| {
         let mut answer = Response::new(Full::new(Bytes::from_static(PAGE.as_bytes())));
         let kind = match seen.uri.query() {
-            Some("latin") => "text/html; charset=iso-8859-1",
+            Some("wide") => "text/html; charset=utf-16",
             Some("text") => "text/plain",
             _ => "text/html; charset=utf-8",
         };
@@ -218,7 +229,7 @@ async fn a_page_that_comes_live_carries_it_while_its_journey_is_contained_and_th
         assert_eq!(page.header("content-security-policy"), "default-src 'self'");
         assert_eq!(rig.upstream.last().header("accept-encoding"), "");
         for (path, headers) in [
-            ("/account/balance?latin", &NAVIGATES[..2]),
+            ("/account/balance?wide", &NAVIGATES[..2]),
             ("/account/balance?text", &NAVIGATES[..2]),
             ("/account/balance", &[("sec-fetch-mode", "cors"), ("accept", "text/html")][..]),
             ("/elsewhere", &NAVIGATES[..2]),
@@ -289,6 +300,11 @@ async fn a_kept_page_says_as_of_when_it_is_and_a_kept_document_too() {
     assert_eq!(page.header("content-length"), page.body.len().to_string());
     let head = client.send("HEAD", "/account/balance", &navigates, "").await;
     assert_eq!((head.header("content-length"), head.body.len()), (page.header("content-length"), 0));
+    // A script that fetches pages to put them in place of the one that is there; and a client that says nothing.
+    for fetches in [&[("sec-fetch-mode", "cors"), ("accept", "text/html, */*"), ("accept-language", "de")][..], &[]] {
+        let fetched = client.send("GET", "/account/balance", fetches, "").await;
+        assert!(fetched.text().contains("<time datetime=\"2026-11-02T12:00:00Z\">"), "{}", fetched.text());
+    }
 
     let document = client.send("GET", "/api/balance", &asks, "").await;
     let (blocked, told) = (&document.json()["blocked"], document.text());

@@ -381,7 +381,7 @@ async fn answers_that_differ_by_language_are_kept_apart() {
     branch.outage();
     for (language, words) in [("de", "Guten Tag"), ("en-GB;q=0.3,de;q=0.2", "Good day")] {
         let kept = ada.send("GET", "/balance", &[("accept-language", language)], "").await;
-        assert_eq!((is_kept(&kept), kept.text()), (true, words));
+        assert!(is_kept(&kept) && kept.text().ends_with(words), "{}", kept.text());
     }
     assert!(!is_kept(&ada.send("GET", "/balance", &[("accept-language", "fr")], "").await));
 }

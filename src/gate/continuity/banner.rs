@@ -97,7 +97,29 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// Whether an answer with these fields is a page that can be rewritten: HTML, as it is, in UTF-8 or in an encoding that is not named.
+/// Encodings in which the bytes of ASCII are its letters, and `<`, `>` and quotes nothing else (the Encoding standard), by the beginning
+/// of their labels. UTF-16 and ISO-2022 are not among them.
+const LIKE_ASCII: [&str; 16] = [
+    "utf-8",
+    "utf8",
+    "us-ascii",
+    "ascii",
+    "iso-8859-",
+    "iso8859",
+    "latin",
+    "windows-125",
+    "cp125",
+    "koi8-",
+    "gb",
+    "big5",
+    "euc-",
+    "shift_jis",
+    "shift-jis",
+    "sjis",
+];
+
+/// Whether an answer with these fields is a page that can be rewritten: HTML, as it is, in an encoding like ASCII or in none that is
+/// named.
 pub fn fits(headers: &HeaderMap) -> bool {
     let is_plain = |value: &http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     if headers.get_all(CONTENT_ENCODING).iter().any(|coding| !is_plain(coding)) {
@@ -111,7 +133,7 @@ pub fn fits(headers: &HeaderMap) -> bool {
         name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"').to_ascii_lowercase())
     };
     parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("text/html"))
-        && parts.filter_map(charset).all(|named| matches!(&*named, "utf-8" | "utf8" | "us-ascii"))
+        && parts.filter_map(charset).all(|named| LIKE_ASCII.iter().any(|like| named.starts_with(like)))
 }
 
 /// Takes away what no longer holds of a body that is rewritten.

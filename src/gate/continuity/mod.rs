@@ -21,7 +21,6 @@ use http::{HeaderMap, HeaderValue, Method, request};
 
 use super::Gate;
 use super::context::{Context, body};
-use super::notice::Reader;
 use super::record::Record;
 use crate::confidence::Confidence;
 use crate::judge::decision::Clearance;
@@ -43,7 +42,6 @@ pub struct Look {
     asked: Selectors,
     origin: Option<HeaderValue>,
     /// Who reads what is shown, and in which languages.
-    reader: Reader,
     languages: Option<HeaderValue>,
     /// Only the head is asked for.
     head: bool,
@@ -67,7 +65,6 @@ impl Look {
             target: context.forwarded_path().as_str().into(),
             asked: selectors(&head.headers, snapshot),
             origin: head.headers.get(ORIGIN).cloned(),
-            reader: Reader::of(&head.method, head.version, &head.headers),
             languages: head.headers.get(ACCEPT_LANGUAGE).cloned(),
             head: head.method == Method::HEAD,
             plain: head.method == Method::GET

@@ -230,7 +230,7 @@ impl Showing<'_> {
     /// Its body as it is sent. The one place where what is kept is made to say that it is: a banner, members, marks.
     fn body(&self, sight: &Sight, gate: &Gate, context: &Context<'_>, headers: &mut HeaderMap) -> Body {
         let kept = Kept { law: self.law, as_of: self.snapshot.about.as_of, body: &self.snapshot.body };
-        Body::own(shown::kept(gate, context, (sight.look.reader, sight.look.languages.as_ref()), kept, headers))
+        Body::own(shown::kept(gate, context, sight.look.languages.as_ref(), kept, headers))
     }
 }
 

@@ -35,14 +35,14 @@ pub struct Kept<'a> {
 pub fn kept(
     gate: &Gate,
     context: &Context<'_>,
-    (reader, languages): (Reader, Option<&HeaderValue>),
+    languages: Option<&HeaderValue>,
     kept: Kept<'_>,
     headers: &mut HeaderMap,
 ) -> Bytes {
     let notices = &context.prepared.rules().notices;
     let spoken = notices.choose(languages.map(HeaderValue::as_bytes));
-    // A program may ask for a piece of a page, to put it into one; a whole one is for people, whoever brings it to them.
-    if banner::fits(headers) && (reader == Reader::Browser || is_document(kept.body)) {
+    // Also where a script fetches the page to put it into another: people read it all the same.
+    if banner::fits(headers) {
         banner::unstamp(headers);
         return banner::rewrite_whole(kept.body, of(gate, context, spoken, Some(kept.as_of)));
     }
@@ -107,14 +107,6 @@ fn of(gate: &Gate, context: &Context<'_>, spoken: LanguageId, as_of: Option<Mome
     let says = context.journey.and_then(|journey| works::says(gate, context, journey, spoken));
     let marks = Marks::of(context, works::constraints(gate, context, spoken));
     Banner::new(&rules.banner, rules.notices.language(spoken), as_of, says.as_deref(), marks)
-}
-
-/// Whether a page is a whole one.
-fn is_document(body: &[u8]) -> bool {
-    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii_start();
-    [&b"<!doctype"[..], b"<html"]
-        .iter()
-        .any(|begin| body.get(..begin.len()).is_some_and(|own| own.eq_ignore_ascii_case(begin)))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
