@@ -166,6 +166,8 @@ async fn a_grpc_client_reads_a_status_in_the_header() {
             let field = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
             assert_eq!(field("content-type"), "application/grpc");
             assert_ne!(field("grpc-status"), "0", "{name}");
+            let exits: Vec<serde_json::Value> = serde_json::from_str(&field("weir-exits")).unwrap();
+            assert!(!exits.is_empty() && exits.iter().all(|exit| exit["kind"].is_string()), "{name} is a dead end");
             let (code, pushback) = (field("grpc-status"), field("grpc-retry-pushback-ms"));
             all += &format!("{name}: {code}, {pushback}, {}, {}\n", field("weir-reference"), field("grpc-message"));
         }
@@ -223,6 +225,9 @@ fn only_what_navigates_gets_a_page() {
         (Method::POST, headers(&[("accept", html), ("sec-fetch-mode", "navigate")]), Reader::Browser),
         (Method::GET, headers(&[("accept", html), ("sec-fetch-mode", "cors")]), Reader::Program),
         (Method::GET, headers(&[("accept", "*/*")]), Reader::Program),
+        (Method::GET, headers(&[("accept", "application/json, text/html;q=0.1")]), Reader::Program),
+        (Method::GET, headers(&[("accept", "text/html;q=0")]), Reader::Program),
+        (Method::GET, headers(&[("accept", "TEXT/HTML")]), Reader::Browser),
         (Method::PUT, headers(&[("accept", html)]), Reader::Program),
         (Method::GET, headers(&[]), Reader::Program),
     ] {

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use super::super::say::escape;
 use super::{text, title};
 use crate::gate::sheet::{Entry, Page, Part, Said, Sheet};
+use crate::rules::notices::ended;
 use crate::rules::playbook::Desk;
 
 const STYLE: &str = "\
@@ -106,13 +107,13 @@ fn spoken(out: &mut String, said: &Said) {
             writeln!(out, "<dt>Banner of a page that is shown ({})</dt>\n<dd>{banner}</dd>", escape(&said.language));
     }
     if let Some(feed) = &said.feed {
-        let word = |name: &str| escape(feed.get(name).and_then(|word| word.as_str()).unwrap_or_default());
+        let word = |name: &str| feed.get(name).and_then(|word| word.as_str()).unwrap_or_default();
         let _ = writeln!(
             out,
-            "<dt>Journeys feed and greyed buttons: {}</dt>\n<dd {lang}>{}. {}</dd>",
-            word("state"),
-            word("headline"),
-            word("detail")
+            "<dt>Journeys feed and greyed buttons: {}</dt>\n<dd {lang}>{} {}</dd>",
+            escape(word("state")),
+            escape(&ended(word("headline"))),
+            escape(word("detail"))
         );
     }
     if let Some(grpc) = &said.grpc {

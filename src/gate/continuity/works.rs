@@ -33,7 +33,7 @@ use crate::rules::client::{Channel, Class};
 use crate::rules::in_force::InForce;
 use crate::rules::journeys_feed::MOST;
 use crate::rules::limits::{Key, Limit, Rate};
-use crate::rules::notices::LanguageId;
+use crate::rules::notices::{LanguageId, ended};
 use crate::rules::ruleset::{Help, HelpId, JourneyId, RuleSet, Site};
 use crate::subject::Session;
 
@@ -305,7 +305,8 @@ pub(in crate::gate) fn said(
 ) -> Option<String> {
     let notice = notice(rules, journey, outlook, now, is_full)?;
     let (headline, detail) = voice(rules, journey, spoken, now).ahead(&notice);
-    Some(if notice.playbook.is_some() { format!("{headline}. {detail}") } else { format!("{headline}.") })
+    let sentence = ended(&headline);
+    Some(if notice.playbook.is_some() { format!("{sentence} {detail}") } else { sentence.into_owned() })
 }
 
 fn voice(rules: &RuleSet, journey: JourneyId, spoken: LanguageId, now: Moment) -> Voice<'_> {

@@ -3,11 +3,12 @@
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
+use serde_json::Value;
 
 use super::voice::Said;
-use super::{Notice, Voice, rfc3339};
+use super::{Notice, Voice, exit_member, rfc3339};
 use crate::gate::body::Body;
-use crate::rules::notices::Kind;
+use crate::rules::notices::{Kind, ended};
 
 const STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
@@ -15,6 +16,8 @@ const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 const ONLY: HeaderName = HeaderName::from_static("weir-only");
 const UNTIL: HeaderName = HeaderName::from_static("weir-until");
 const REFERENCE: HeaderName = HeaderName::from_static("weir-reference");
+/// The ways on, as in a problem document: a list in JSON, percent-encoded as the message is.
+const EXITS: HeaderName = HeaderName::from_static("weir-exits");
 
 /// gRPC's status code for a kind of notice.
 pub const fn code(kind: Kind) -> u16 {
@@ -46,8 +49,9 @@ pub(super) fn answer(notice: Notice, said: &Said, voice: &Voice<'_>) -> Response
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(STATUS, HeaderValue::from(code(notice.kind)));
-    text(headers, MESSAGE, &format!("{} {}", said.headline, said.detail));
+    text(headers, MESSAGE, &format!("{} {}", ended(&said.headline), said.detail));
     text(headers, REFERENCE, &said.reference);
+    text(headers, EXITS, &Value::from_iter(notice.exits.iter().map(exit_member)).to_string());
     if notice.kind == Kind::AutomationNarrowed {
         let routes: Vec<&str> = notice.only.iter().flat_map(|may| &may.routes).map(String::as_str).collect();
         text(headers, ONLY, &routes.join(", "));

@@ -27,7 +27,7 @@ pub const fn words(kind: Kind) -> (&'static str, &'static str) {
         Kind::StepUp => ("Please confirm that it is you", "Before we go on, we need one more sign that it is you."),
         Kind::ReadOnly => (
             "You can look, but not change anything right now",
-            "We are being careful with changes at the moment. What you entered was not saved, and nothing about your account has changed.",
+            "Changes cannot be made at the moment. What you entered was not saved, and nothing about your account has changed.",
         ),
         Kind::Throttle => (
             "Please wait a moment",
@@ -111,7 +111,7 @@ pub const fn phrase(phrase: Phrase) -> &'static str {
             "We never ask for your password or for a code that we sent you, neither by phone nor by e-mail."
         }
         Phrase::LookOnly => {
-            "We are being careful with changes at the moment. Nothing about your account or your orders has changed."
+            "Changes cannot be made at the moment. Nothing about your account or your orders has changed."
         }
         Phrase::Away => "We are looking into it. Your account and your orders are safe.",
         Phrase::AsItWas => "This is how it looked on {time}. It may have changed since.",

@@ -30,7 +30,7 @@ pub const fn words(kind: Kind) -> (&'static str, &'static str) {
         ),
         Kind::ReadOnly => (
             "Sie können alles ansehen, aber im Moment nichts ändern",
-            "Wir sind mit Änderungen gerade vorsichtig. Ihre Eingaben wurden nicht gespeichert, und an Ihrem Konto hat sich nichts geändert.",
+            "Änderungen sind im Moment nicht möglich. Ihre Eingaben wurden nicht gespeichert, und an Ihrem Konto hat sich nichts geändert.",
         ),
         Kind::Throttle => (
             "Bitte warten Sie einen Moment",
@@ -127,7 +127,7 @@ pub const fn phrase(phrase: Phrase) -> &'static str {
             "Wir fragen Sie nie nach Ihrem Passwort oder nach einem Code, den wir Ihnen geschickt haben, weder am Telefon noch per E-Mail."
         }
         Phrase::LookOnly => {
-            "Wir sind mit Änderungen gerade vorsichtig. An Ihrem Konto und Ihren Bestellungen hat sich nichts geändert."
+            "Änderungen sind im Moment nicht möglich. An Ihrem Konto und Ihren Bestellungen hat sich nichts geändert."
         }
         Phrase::Away => "Wir kümmern uns darum. Ihr Konto und Ihre Bestellungen sind sicher.",
         Phrase::AsItWas => "So sah es zu diesem Zeitpunkt aus: {time}. Inzwischen kann sich etwas geändert haben.",
