@@ -22,6 +22,7 @@ const PAGE: &str = r#"<!doctype html>
 <button id="email" data-weir-journey="account_change">E-mail</button>
 <form id="pay" action="/checkout" method="post" data-weir-journey="checkout"><button id="send">Pay</button></form>
 <button id="free" data-weir-journey="unheard_of">Free</button>
+<form id="find" action="/account/balance" data-weir-journey="balance"><input name="method"></form>
 </body></html>"#;
 
 /// A shop with one page, and a policy that allows nothing but its own.
@@ -80,7 +81,11 @@ async fn a_button_is_greyed_with_its_reason_and_comes_back_by_itself() {
     assert_eq!(browser.value("document.getElementById('buy').nextElementSibling.className").await, "weir-reason");
     assert_eq!(browser.value("document.getElementById('pay').firstElementChild.textContent").await, reason);
     let disabled = "[...document.querySelectorAll('[aria-disabled=true]')].map((one) => one.id)";
-    assert_eq!(browser.value(disabled).await, json!(["buy", "change", "pay"]), "a link looks, and looking works");
+    assert_eq!(
+        browser.value(disabled).await,
+        json!(["buy", "change", "pay"]),
+        "a link or a search looks, and looking works"
+    );
     let tries = "['buy', 'change', 'send', 'look', 'free'].forEach((id) => document.getElementById(id).click()); window.clicks.sort()";
     assert_eq!(
         browser.value(tries).await,
@@ -94,12 +99,27 @@ async fn a_button_is_greyed_with_its_reason_and_comes_back_by_itself() {
     browser.value("document.getElementById('buy').nextElementSibling.remove(); true").await;
     browser.until(&format!("document.getElementById('buy').nextElementSibling.textContent === '{reason}'")).await;
 
+    // A page may take back what stands on its own elements: the others are marked and freed all the same.
+    browser.value("document.getElementById('late').removeAttribute('aria-describedby'); true").await;
     stand_down(&rig, "storm", true).unwrap();
     browser.until(&format!("!({DISABLED})")).await;
+    browser.until("!document.getElementById('late').hasAttribute('aria-disabled')").await;
     assert_eq!(browser.value("document.getElementById('buy').getAttribute('aria-describedby')").await, "terms");
     assert_eq!(browser.value("document.querySelectorAll('.weir-reason').length").await, 1, "the e-mail's alone");
     browser.value("window.clicks = []; document.getElementById('buy').click(); true").await;
     assert_eq!(browser.value("window.clicks").await, json!(["buy"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_button_is_freed_where_nobody_tells_any_more_what_works() {
+    let rig = rig(&[]);
+    arm(&rig, "storm", &because("a test")).unwrap();
+    let mut browser = Chromium::start().await;
+    browser.open(&page(&rig)).await;
+    browser.until(DISABLED).await;
+    let off = "[journeys_feed]\non = false\n";
+    assert!(matches!(rig.save("feed.toml", off), weir::control::law::Outcome::Installed { .. }));
+    browser.until(&format!("!({DISABLED})")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -255,7 +255,7 @@ async fn a_client_that_has_the_answer_is_told_so_and_other_methods_and_origins_a
 
         let script = client.get("/.well-known/weir/journeys.js").await;
         assert_eq!(script.header("content-type"), "text/javascript; charset=utf-8");
-        assert!(!script.body.is_empty() && script.body.len() <= 3072, "{} bytes", script.body.len());
+        assert!(!script.body.is_empty() && script.body.len() <= 3584, "{} bytes", script.body.len());
         let again = [("if-none-match", script.header("etag"))];
         assert_eq!(
             client.send("GET", "/.well-known/weir/journeys.js", &again, "").await.status,
@@ -397,6 +397,11 @@ async fn events_tell_at_once_and_at_each_change_of_the_law_and_the_posture() {
     rig.advance(Duration::from_secs(15));
     for events in &mut all {
         assert_eq!(events.block().await.unwrap(), ": here");
+    }
+    // Who goes on listening under a law that tells nothing would take the last that was told for what is so.
+    assert!(matches!(rig.save("feed.toml", "[journeys_feed]\non = false\n"), Outcome::Installed { .. }));
+    for events in &mut all {
+        assert_eq!(events.block().await, None);
     }
 }
 

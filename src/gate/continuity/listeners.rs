@@ -57,7 +57,13 @@ impl Ear {
 
     /// Tells it what works now, unless it knows.
     fn tell(&self, gate: &Gate, now: Moment) {
-        let told = works::told(gate, &gate.prepared(), &self.who, now);
+        let prepared = gate.prepared();
+        if !prepared.rules().journeys_feed.on {
+            // Nothing is told under this law: a listener that stayed would take the last that it heard for what is so.
+            self.over.set(true);
+            return self.wake();
+        }
+        let told = works::told(gate, &prepared, &self.who, now);
         let first = self.tag.get().is_none();
         if self.tag.replace(Some(told.tag)) == Some(told.tag) {
             return;

@@ -1,11 +1,15 @@
 // What works now, on a page: <button data-weir-journey="checkout">. What cannot be done now gets
-// aria-disabled and the reason beside it, as <span class="weir-reason">. A link only looks.
+// aria-disabled and the reason beside it, as <span class="weir-reason">. A link or a form that gets only looks.
 (function () {
   "use strict";
   var at = "/.well-known/weir/journeys", states = {}, made = 0, wait = 0, ours = new WeakMap();
 
+  function looks(el) {
+    return el.tagName === "A" || (el.tagName === "FORM" && !/^(post|dialog)$/i.test(el.getAttribute("method") || ""));
+  }
+
   function stops(el, state) {
-    return state === "closed" || state === "by_phone" || (state === "read_only" && el.tagName !== "A");
+    return state === "closed" || state === "by_phone" || (state === "read_only" && !looks(el));
   }
 
   function mark(el) {
@@ -13,7 +17,7 @@
     var says = told && (stops(el, told.state) || told.state === "proof") ? told.headline : "";
     if (hint) {
       if (hint.textContent === says && hint.isConnected && hint.state === told.state) return;
-      var rest = el.getAttribute(by).replace(hint.id, "").trim();
+      var rest = (el.getAttribute(by) || "").replace(hint.id, "").trim();
       if (rest) el.setAttribute(by, rest);
       else el.removeAttribute(by);
       el.removeAttribute("aria-disabled");
@@ -52,6 +56,9 @@
   function poll() {
     var most = 3e5;
     fetch(at, { headers: { accept: "application/json" } }).then(function (answer) {
+      // Nobody tells any more: nothing is known to be in the way.
+      var json = /json/.test(answer.headers.get("content-type"));
+      if (answer.status === 404 || (answer.ok && !json)) return { journeys: [] };
       if (!answer.ok) throw answer;
       return answer.json();
     }).then(function (told) { apply(told); most = 6e4; }).catch(function () {}).then(function () {
