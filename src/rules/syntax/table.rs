@@ -287,9 +287,15 @@ impl Walk {
     }
 }
 
+/// Names that are listed in one sentence; all that a language must have words for is among them.
+const LISTED: usize = 64;
+
 /// Names as a reader wants them: `a`, `b` and `c`.
 pub(crate) fn listed<T: AsRef<str>>(names: &[T]) -> String {
-    let shown: Vec<_> = names.iter().take(40).map(|name| format!("`{}`", name.as_ref())).collect();
+    let mut shown: Vec<_> = names.iter().take(LISTED).map(|name| format!("`{}`", name.as_ref())).collect();
+    if let Some(more) = names.len().checked_sub(LISTED).filter(|more| *more > 0) {
+        shown.push(format!("{more} more"));
+    }
     match shown.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
         Some((last, _)) => last.clone(),
