@@ -11,7 +11,9 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
 use weir::gate::notice::{Exit, Notice, Reader, Voice};
-use weir::rules::notices::{BUILT_IN, Kind};
+use weir::rules::compile;
+use weir::rules::notices::{BUILT_IN, Kind, Notices};
+use weir::rules::source::Sources;
 
 use crate::arming::{arm, because};
 use crate::feed::{JOURNEYS, STORM};
@@ -20,6 +22,10 @@ use crate::support::chromium::Chromium;
 use crate::support::program::Terminal;
 use crate::support::upstream::Upstream;
 use crate::support::{NOON, Rig, npm};
+
+/// The least that a law needs.
+const SITE: &str = "[[site]]\nhosts = [\"shop.example\"]\nupstream = \"shop\"\n\
+    [upstreams.shop]\nservers = [\"http://127.0.0.1:1\"]\n";
 
 /// One page, as it is served.
 struct Page {
@@ -34,7 +40,12 @@ struct Page {
     body: Bytes,
 }
 
-async fn page(name: String, mut notice: Notice, open: bool, language: &str) -> Page {
+async fn page(name: String, notice: Notice, open: bool, language: &str) -> Page {
+    page_of(name, notice, open, &speaking(language)).await
+}
+
+async fn page_of(name: String, mut notice: Notice, open: bool, notices: &Notices) -> Page {
+    let language = &*notices.languages()[0].tag;
     // As in every answer: a person can be reached.
     if !notice.exits.iter().any(|exit| matches!(exit, Exit::Contact(_))) {
         notice.exits.push(help(open));
@@ -54,9 +65,8 @@ async fn page(name: String, mut notice: Notice, open: bool, language: &str) -> P
             }
         }
     }
-    let notices = speaking(language);
     let answer =
-        notice.answer(&Voice::plain(&notices, Reader::Browser, NOON), "0123456789abcdef0123456789abcdef").response;
+        notice.answer(&Voice::plain(notices, Reader::Browser, NOON), "0123456789abcdef0123456789abcdef").response;
     assert_eq!(answer.headers()[CONTENT_LANGUAGE], language);
     let (head, body) = answer.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
@@ -75,6 +85,13 @@ async fn every_page() -> Vec<Page> {
             all.push(page(format!("{name}, closed"), notice, false, language).await);
         }
     }
+    let handoff = || situations().into_iter().find(|(name, _)| *name == "handoff").unwrap().1;
+    all.push(page("handoff, from right to left".to_owned(), handoff(), true, "ar").await);
+    // As some languages have them.
+    let long = ["Donaudampfschifffahrtselektrizitäten", "hauptbetriebswerkbauunterbeamtengesellschaft"].concat();
+    let law = format!("{SITE}[notice.en.handoff]\nheadline = \"{long}\"\ndetail = \"{long}\"\n");
+    let law = compile(&Sources::from_texts(vec![("law.toml".to_owned(), law)])).rules.unwrap();
+    all.push(page_of("handoff, in a long word".to_owned(), handoff(), true, &law.notices).await);
     let shown: BTreeSet<&str> = all.iter().map(|page| page.kind.key()).collect();
     assert_eq!(shown, Kind::ALL.iter().map(|kind| kind.key()).collect(), "every kind");
     all
@@ -180,6 +197,13 @@ const HIDDEN: &str = r"(() => {
     return lost.concat([...document.querySelectorAll('*')].filter((one) => !bright(one)).map((one) => one.tagName));
 })()";
 
+/// Whether the reference of a handoff and the numbers beside it stand from left to right.
+const IN_ORDER: &str = "[...document.querySelectorAll('.reference, a[href^=tel], li bdi')].every((one) => {
+    const left = (at) => { const range = document.createRange(); range.setStart(one.firstChild, at); range.setEnd(one.firstChild, at + 1);
+        return range.getBoundingClientRect().left; };
+    return left(0) < left(one.firstChild.length - 1);
+})";
+
 async fn is_for_everybody(browser: &mut Chromium, page: &Page) {
     let name = &page.name;
     let fields: usize = page.fields.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
@@ -211,6 +235,7 @@ async fn every_page_is_for_everybody_read_aloud_by_keyboard_enlarged_in_the_dark
         window(&mut browser, 1280, 1024, 1).await;
         media(&mut browser, "screen", SCHEMES[0]).await;
         browser.open(&format!("http://{}/{at}", upstream.address)).await;
+        assert_eq!(browser.value(IN_ORDER).await, true, "{name}: numbers are read as they were given");
         is_for_everybody(&mut browser, page).await;
         media(&mut browser, "screen", SCHEMES[1]).await;
         assert_eq!(findings(&mut browser, Some("color-contrast")).await, json!([]), "{name} in the dark");

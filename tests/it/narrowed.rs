@@ -191,7 +191,12 @@ async fn what_automation_may_still_use_is_said_as_a_page_and_as_a_grpc_status_to
     let page = client.send("GET", "/search", &fields, "").await;
     assert_eq!((page.status, page.header("content-language")), (StatusCode::FORBIDDEN, "de"));
     let text = page.text().replace("&#x2f;", "/");
-    for said in ["<h1>Automatischer Zugriff", "<li>GET /order-status</li>", "GET /api/v1/orders/{id}", "tel:"] {
+    for said in [
+        "<h1>Automatischer Zugriff",
+        "<li><bdi dir=\"ltr\">GET /order-status</bdi></li>",
+        "GET /api/v1/orders/{id}",
+        "tel:",
+    ] {
         assert!(text.contains(said), "{said}: {text}");
     }
     assert!(text.len() <= 14_336 && !text.contains("/.well-known/"), "{text}");

@@ -72,9 +72,12 @@ pub fn help(open: bool) -> Exit {
     })
 }
 
-/// A law that speaks one built-in language.
+/// A law that speaks one language: in its own words where it is built in, else in English ones.
 pub fn speaking(tag: &str) -> Notices {
-    Notices::speaking(vec![Language::built_in(tag).unwrap()], Templates::default()).unwrap()
+    let known = if BUILT_IN.contains(&tag) { tag } else { "en" };
+    let mut language = Language::built_in(known).unwrap();
+    language.tag = tag.into();
+    Notices::speaking(vec![language], Templates::default()).unwrap()
 }
 
 /// The head, without what every answer has, and the body.

@@ -70,7 +70,7 @@ async fn what_the_sheet_shows_is_what_a_customer_gets_to_the_letter() {
             let navigates = [("sec-fetch-mode", "navigate"), ("accept", "text/html"), ("accept-language", language)];
             let answer = client.send(method, path, &navigates, "").await;
             let expected = said(entry, language).page.as_ref().unwrap();
-            let reference = answer.text().split_once("class=\"reference\">").map(|(_, rest)| &rest[..11]);
+            let reference = answer.text().split_once("class=\"reference\" dir=\"ltr\">").map(|(_, rest)| &rest[..11]);
             let served = with_own(answer.text(), reference, answer.header("weir-request-id"));
             // The proof is asked for with the way back to this page, and with a redirect.
             assert_eq!(answer.status.as_u16(), expected.status, "{path}");

@@ -88,6 +88,8 @@ fn notice(out: &mut String, entry: &Entry) {
 
 fn spoken(out: &mut String, said: &Said) {
     let lang = format!("lang=\"{}\" dir=\"{}\"", escape(&said.language), said.direction);
+    // Braces and names stand from left to right in every language.
+    let document = format!("lang=\"{}\" dir=\"ltr\"", escape(&said.language));
     out.push_str("<div>\n");
     if let Some(page) = &said.page {
         match main(page) {
@@ -123,11 +125,14 @@ fn spoken(out: &mut String, said: &Said) {
         let name = escape(&app.profile);
         let kind = escape(&app.content_type);
         let _ = writeln!(out, "<dt>Apps of the profile {name}: status {}, {kind}</dt>", app.status);
-        let _ = writeln!(out, "<dd><pre {lang}>{}</pre></dd>", lines(&app.body));
+        let _ = writeln!(out, "<dd><pre {document}>{}</pre></dd>", lines(&app.body));
     }
     if let Some(problem) = &said.problem {
-        let _ =
-            writeln!(out, "<dt>Apps: problem+json</dt>\n<dd><pre {lang}>{}</pre></dd>", lines(&format!("{problem:#}")));
+        let _ = writeln!(
+            out,
+            "<dt>Apps: problem+json</dt>\n<dd><pre {document}>{}</pre></dd>",
+            lines(&format!("{problem:#}"))
+        );
     }
     out.push_str("</dl>\n</div>\n");
 }

@@ -7,7 +7,11 @@ use crate::gate::sheet::{Entry, Sheet};
 
 /// How many, and in which languages.
 pub fn head(sheet: &Sheet) -> String {
-    format!("{} notices in {}", sheet.len(), sheet.languages.join(" and "))
+    let languages = match &*sheet.languages {
+        [rest @ .., last] if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        all => all.join(""),
+    };
+    format!("{} notices in {languages}", sheet.len())
 }
 
 /// The table.

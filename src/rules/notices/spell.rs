@@ -90,7 +90,11 @@ impl Language {
             None => name(range),
         };
         let days: Vec<String> = days.split(',').map(range).collect();
-        let times = times.trim().replace(',', ", ");
+        let mut times = times.trim().replace(',', ", ");
+        if self.direction() == "rtl" {
+            // The first of two times stays the first: digits would take the direction of the letters before them.
+            times = times.split(", ").map(|range| format!("\u{2066}{range}\u{2069}")).collect::<Vec<_>>().join(", ");
+        }
         let times = fill(self.phrase(Phrase::Times), |place| (place == "times").then_some(&*times));
         format!("{} {times}", days.join(", "))
     }
@@ -130,6 +134,12 @@ mod tests {
         assert_eq!(
             english.hours("Mo-Fr 08:00-20:00; Sa,Su 09:00-13:00,14:00-18:00 America/New_York"),
             "Monday to Friday 08:00-20:00; Saturday, Sunday 09:00-13:00, 14:00-18:00 (New York time)"
+        );
+        let mut arabic = language("en");
+        arabic.tag = "ar".into();
+        assert_eq!(
+            arabic.hours("Sa 09:00-13:00,14:00-18:00 Asia/Dubai"),
+            "Saturday \u{2066}09:00-13:00\u{2069}, \u{2066}14:00-18:00\u{2069} (Dubai time)"
         );
         let summer = Moment::from_unix_seconds(1_783_321_200);
         let hours = Some("Mo-Su 08:00-20:00 Europe/London");
