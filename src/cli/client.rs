@@ -17,6 +17,10 @@ Both read /.well-known/weir/journeys, which answers in JSON or as server-sent ev
     { \"name\", \"state\": \"open\", \"proof\", \"read_only\", \"by_phone\" or \"closed\",
       \"until\"?, \"headline\"?, \"detail\"?, \"exits\"? } ] }
 
+A page names journeys: <button data-weir-journey=\"checkout\">. What cannot be done now gets
+aria-disabled, and the reason beside it as <span class=\"weir-reason\">, for the page to dress.
+What is held back is answered as application/problem+json: see Problem in the client.
+
 Exit codes: 0 done, 2 the command line is wrong")]
 #[group(required = true, multiple = false)]
 pub struct ClientArguments {

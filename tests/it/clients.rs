@@ -6,6 +6,8 @@ use bytes::Bytes;
 use http::{HeaderValue, Response};
 use http_body_util::Full;
 use serde_json::{Value, json};
+use weir::gate::continuity::feed::CLIENT_TEXT;
+use weir::rules::notices::Kind;
 
 use crate::arming::{arm, because, stand_down};
 use crate::feed::{Events, JOURNEYS, STORM};
@@ -134,7 +136,7 @@ async fn where_events_have_no_room_the_page_asks_and_knows_all_the_same() {
 }
 
 const APP: &str = r#"
-import { journeys, subscribe, canBegin, Unavailable, type Journeys } from "./weir.js";
+import { journeys, subscribe, canBegin, problemOf, Unavailable, type Journeys } from "./weir.js";
 
 const base = process.argv[2] ?? "";
 const cookie = process.argv[3] ?? "";
@@ -147,6 +149,10 @@ console.log(JSON.stringify({
   buy: canBegin(told, "checkout"),
   address: [canBegin(told, "profile"), canBegin(told, "profile", "look"), canBegin(told, "unheard_of")],
 }));
+const form = { method: "POST", headers: { cookie, "content-type": "application/x-www-form-urlencoded" }, body: "email=x" };
+const held = await problemOf(await fetch(base + "/account/email", form));
+const free = await problemOf(await fetch(base + "/elsewhere"));
+console.log(JSON.stringify({ held: held?.type, exits: held?.exits.map((exit) => exit.kind), free: free === undefined }));
 const over = subscribe(options, (now) => {
   const checkout = now.journeys.find((one) => one.name === "checkout");
   console.log(JSON.stringify({ checkout: checkout?.state, headline: checkout?.headline, exits: checkout?.exits?.map((exit) => exit.kind) }));
@@ -158,6 +164,13 @@ try {
   if (error instanceof Unavailable) console.log(JSON.stringify({ status: error.status, again: error.retryAfter }));
 }
 "#;
+
+#[test]
+fn the_client_for_apps_knows_every_reason_why_a_request_is_held_back() {
+    let known: Vec<&str> = CLIENT_TEXT.lines().filter_map(|line| line.trim().strip_prefix("| \"urn:")).collect();
+    let kinds: Vec<String> = Kind::ALL.iter().map(|kind| format!("weir:problem:{}\"", kind.problem())).collect();
+    assert_eq!(known.iter().map(|line| line.trim_end_matches(';')).collect::<Vec<_>>(), kinds);
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_in_typescript_asks_and_listens_with_the_client_as_it_is_printed() {
@@ -214,6 +227,8 @@ async fn an_app_in_typescript_asks_and_listens_with_the_client_as_it_is_printed(
         (&json!("you"), &json!(true), &json!([false, true, true]))
     );
     assert_eq!((&told["states"]["gift"], &told["states"]["account_change"]), (&json!("by_phone"), &json!("proof")));
+    let held = json!({ "held": "urn:weir:problem:step-up", "exits": ["step_up", "contact"], "free": true });
+    assert_eq!(line(), held);
     let (mut open, mut refused) = (line(), line());
     if open.get("status").is_some() {
         std::mem::swap(&mut open, &mut refused);

@@ -1,7 +1,7 @@
 /**
  * What works now, for apps in front of a Weir gateway: which journeys are open, need one more proof, are for looking only, by
- * phone, or closed, until when, with the words for the customer. No dependencies: needs `fetch`, `TextDecoder` and
- * `AbortController`.
+ * phone, or closed, until when, with the words for the customer; and what it says when it holds a request back. No
+ * dependencies: needs `fetch`, `TextDecoder` and `AbortController`.
  *
  * Print this file with `weir client --typescript`, and keep it with your own sources.
  */
@@ -72,6 +72,62 @@ export interface Journeys {
   /** Whether it is about the signed-in customer, or the same for everybody. */
   about: "you" | "everybody";
   journeys: Journey[];
+}
+
+/** Why a request was held back. These never change; there may be more one day. */
+export type ProblemType =
+  | "urn:weir:problem:step-up"
+  | "urn:weir:problem:read-only"
+  | "urn:weir:problem:throttle"
+  | "urn:weir:problem:handoff"
+  | "urn:weir:problem:denied"
+  | "urn:weir:problem:automation-narrowed"
+  | "urn:weir:problem:refused"
+  | "urn:weir:problem:busy"
+  | "urn:weir:problem:upstream"
+  | "urn:weir:problem:invalid-token"
+  | "urn:weir:problem:return"
+  | "urn:weir:problem:too-large"
+  | "urn:weir:problem:too-slow"
+  | "urn:weir:problem:incomplete"
+  | "urn:weir:problem:method"
+  | "urn:weir:problem:method-override"
+  | "urn:weir:problem:target"
+  | "urn:weir:problem:unknown-site"
+  | "urn:weir:problem:host"
+  | "urn:weir:problem:request"
+  | "urn:weir:problem:internal";
+
+/** What Weir answers itself, as `application/problem+json` (RFC 9457), in the language of `Accept-Language`. */
+export interface Problem {
+  type: ProblemType;
+  /** One line for the customer. */
+  title: string;
+  status: number;
+  /** What it means for the customer, and what happened to what they entered. */
+  detail: string;
+  instance: string;
+  /** What the customer quotes. */
+  reference: string;
+  /** Whether the same request may succeed later without anything else; not before `Retry-After`. */
+  retryable: boolean;
+  /** RFC 3339: until when the reference of a handoff holds, or automation is kept out. */
+  until?: string;
+  /** A person continues, and asks for this reference. */
+  handoff?: { reference: string | null; expires: string | null };
+  /** What automation may still use. */
+  only?: { name: string; routes: string[] }[];
+  /** What the company never asks for. */
+  never_asks: string;
+  /** The ways on; never empty. */
+  exits: Exit[];
+}
+
+/** The problem in an answer; nothing where the answer is the application's own. */
+export async function problemOf(answer: Response): Promise<Problem | undefined> {
+  if (!(answer.headers.get("content-type") ?? "").startsWith("application/problem+json")) return undefined;
+  const told = (await answer.clone().json()) as Problem;
+  return typeof told.type === "string" && told.type.startsWith("urn:weir:problem:") ? told : undefined;
 }
 
 /** Where and how to ask. */
