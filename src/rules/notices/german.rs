@@ -119,7 +119,7 @@ pub const fn phrase(phrase: Phrase) -> &'static str {
         Phrase::Chat => "Chat:",
         Phrase::OpeningHours => "Öffnungszeiten:",
         Phrase::StartPage => "Zur Startseite",
-        Phrase::LookAt => "Ansehen, was gerade geht",
+        Phrase::LookAt => "Was Sie jetzt ansehen können",
         Phrase::YourReference => "Ihre Vorgangsnummer",
         Phrase::Holds => "Bitte halten Sie sie bereit, wenn Sie sich bei uns melden. Sie gilt noch {span}.",
         Phrase::Reference => "Vorgangsnummer:",
