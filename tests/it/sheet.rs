@@ -311,6 +311,18 @@ fn the_command_shows_a_table_a_document_or_one_page_for_people() {
     }
     assert!(pages > 80, "{pages}");
 
+    // A page of one's own begins as the one that is there.
+    let page = |json: &str| {
+        let page = json.find("\"html\": \"").map(|at| at + 9).unwrap();
+        json[page..].lines().next().unwrap().to_owned()
+    };
+    let built_in = page(&terminal.run(&["notices", "--json"]).out);
+    let template = terminal.run(&["notices", "--template", "/nowhere"]);
+    assert_eq!(template.code, Some(0), "{template:?}");
+    terminal.write("rules/templates/page.html", &template.out);
+    assert_eq!(terminal.run(&["check"]).code, Some(0));
+    assert_eq!(page(&terminal.run(&["notices", "--json"]).out), built_in);
+
     terminal.write("rules/extra.toml", "[journeys.x]\nroutes = [\"GET /x\"]\nladder = [{ at = 155, do = \"alow\" }]\n");
     let broken = terminal.run(&["notices"]);
     assert_eq!(broken.code, Some(1));

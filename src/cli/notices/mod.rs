@@ -16,19 +16,10 @@ use super::say::{say, say_line};
 use crate::clock::Clock;
 use crate::control::load::load;
 use crate::gate::sheet::Sheet;
+use crate::rules::notices::{BUILT_IN_PAGE, TOLD};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  weir notices                                       # one line for each notice
-  weir notices --html notices.html                   # every word, to read or to print
-  weir notices rules --json | jq '.parts[] | select(.name == \"checkout\")'
-
-By journey and by playbook: who reads it and when, the page, the problem document, the gRPC
-message, the feed of what works now, the banner, and what agents say. References and times in it
-are samples; the words are those that customers get.
-
-Exit codes: 0 done, 1 the rules do not compile or the file cannot be written, 2 the command line
-is wrong")]
+#[command(after_help = after_help())]
 pub struct NoticesArguments {
     /// The directory of rule files
     #[arg(value_name = "DIR", default_value = "rules")]
@@ -39,9 +30,38 @@ pub struct NoticesArguments {
     /// Print one JSON document
     #[arg(long)]
     json: bool,
+    /// Print the built-in page, to begin a page of your own with
+    #[arg(long, conflicts_with_all = ["html", "json"])]
+    template: bool,
+}
+
+fn after_help() -> String {
+    format!(
+        "Examples:
+  weir notices                                       # one line for each notice
+  weir notices --html notices.html                   # every word, to read or to print
+  weir notices rules --json | jq '.parts[] | select(.name == \"checkout\")'
+  weir notices --template > rules/templates/page.html
+
+By journey and by playbook: who reads it and when, the page, the problem document, the gRPC
+message, the feed of what works now, the banner, and what agents say. References and times in it
+are samples; the words are those that customers get.
+
+A page of your own is a template, like Jinja, in templates/page.html beside the rules, and as quick
+to change: --template prints the built-in one to begin with. It may use
+
+{TOLD}
+
+Exit codes: 0 done, 1 the rules do not compile or the file cannot be written, 2 the command line
+is wrong"
+    )
 }
 
 pub fn notices(arguments: &NoticesArguments) -> anyhow::Result<ExitCode> {
+    if arguments.template {
+        say(BUILT_IN_PAGE)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let loaded = load(&arguments.dir);
     let Some(rules) = loaded.compiled() else {
         say(&loaded.render(color(&std::io::stdout())))?;

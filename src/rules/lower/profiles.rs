@@ -77,7 +77,7 @@ impl Lower<'_> {
             end: at(range.end),
         });
         let problem = Diagnostic::of(&codes::BAD_TEMPLATE, format!("{name} cannot be used: {}", trouble.says));
-        self.error(problem.at(place, "here").help("a template must say all that a customer needs: the headline, the detail, the reference, what is never asked for and every way forward; a body must be JSON"));
+        self.error(problem.at(place, "here").help("a template must say all that a customer needs: the headline, the detail, the reference, what is never asked for and every way forward; a body must be JSON. `weir notices --template` prints a page to begin with, and what a template may use"));
     }
 
     /// What a browser will not load, because the page's own policy forbids it.

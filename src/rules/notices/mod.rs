@@ -18,8 +18,8 @@ use std::borrow::Cow;
 pub use kinds::{Kind, Phrase, Place};
 pub use negotiate::thousandths;
 pub(in crate::rules) use pages::Trouble;
-pub use pages::{BodyId, Failed, LARGEST, Templates};
-pub use view::{ContactView, View};
+pub use pages::{BUILT_IN_PAGE, BodyId, Failed, LARGEST, Templates};
+pub use view::{ContactView, TOLD, View};
 
 /// Text that is built in or was written by an operator.
 pub type Text = Cow<'static, str>;

@@ -15,6 +15,8 @@ pub const LARGEST: usize = 14 * 1024;
 const FUEL: u64 = 20_000;
 /// Loops and conditions inside each other.
 const DEPTH: usize = 50;
+/// The built-in page, as a template.
+pub const BUILT_IN_PAGE: &str = include_str!("page.html");
 /// The built-in page's name.
 const PAGE: &str = "page.html";
 
@@ -56,7 +58,7 @@ pub(in crate::rules) struct Trouble {
 
 static BUILT_IN: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut pages = environment();
-    if let Err(error) = pages.add_template(PAGE, include_str!("page.html")) {
+    if let Err(error) = pages.add_template(PAGE, BUILT_IN_PAGE) {
         tracing::error!(%error, "the built-in page does not parse; customers get plain words");
     }
     pages

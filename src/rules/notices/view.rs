@@ -8,6 +8,26 @@ use minijinja::value::Value;
 
 use super::{Kind, Language, Phrase, fill};
 
+/// What a template may use, for whoever writes one.
+pub const TOLD: &str = "\
+  lang, dir            the language of the notice, and ltr or rtl
+  headline, detail     its words
+  kind, problem        why there is a notice: step_up, urn:weir:problem:step-up
+  status               of the answer
+  reference            what a customer quotes
+  handoff, holds       whether the reference is that of a handoff; for how long it holds, said
+  retryable            whether the same request may succeed later
+  step_up              where one more proof is given
+  wait                 wait.seconds, and wait.said
+  read                 what can be looked at: read.url and read.said
+  contacts             where people are reached; of each open, now (said), opens (said), phone,
+                       phone_link, relay, chat, hours (said) and address
+  only                 what automation may still use: a list of routes
+  phrases              the phrases of the language, by name: phrases.never_ask
+
+What a notice does not have is none or empty: {% if wait %}. Words are escaped. A page must
+say the headline, the detail, the reference, phrases.never_ask and every way on, in at most 14 KB.";
+
 /// One notice, said.
 #[derive(Debug)]
 pub struct View<'a> {
@@ -126,5 +146,39 @@ impl ContactView<'_> {
             hours => self.hours.as_deref(),
             address => self.address,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_writes_a_template_is_told_of_all_that_it_may_use() {
+        let language = Language::built_in("en").unwrap();
+        let view = View {
+            language: &language,
+            kind: Kind::StepUp,
+            status: 401,
+            headline: "",
+            detail: "",
+            reference: "",
+            holds: None,
+            retryable: false,
+            step_up: None,
+            wait: Some(2),
+            read: Some("/"),
+            contacts: vec![ContactView::default()],
+            only: Vec::new(),
+        };
+        let view = view.as_value();
+        let names = |value: &Value| -> Vec<String> { value.try_iter().unwrap().map(|name| name.to_string()).collect() };
+        let words: Vec<&str> = TOLD.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+        let of = |name: &str| names(&view.get_attr(name).unwrap());
+        let contact = names(&view.get_attr("contacts").unwrap().get_item(&Value::from(0)).unwrap());
+        for name in names(&view).into_iter().chain(of("wait")).chain(of("read")).chain(contact) {
+            assert!(words.contains(&name.as_str()), "{name} is not told of");
+        }
+        assert!(of("phrases").contains(&"never_ask".to_owned()));
     }
 }

@@ -257,7 +257,7 @@ table! {
         throttle: Whole<400, 599> = optional;
         /// The status when something is away, full or not to be changed.
         unavailable: Whole<400, 599> = optional;
-        /// A template for the body, below `templates/`, that ends in .json.
+        /// A template for the body, below `templates/`, that ends in .json; `weir notices --template` says what it may use.
         body: Text = optional;
         /// What the body is.
         content_type: Said<MediaType> = default("\"application/json\"");
