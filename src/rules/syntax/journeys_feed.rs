@@ -14,7 +14,7 @@ table! {
 }
 
 table! {
-    /// The banner on pages that show how things were: it says so, with the time, and what leads to a journey that is constrained now is marked.
+    /// The banner on pages that show how things were: it says so, with the time, and what leads to a journey that is constrained now is marked. A site dresses it in its own style sheet as `.weir-banner`, and the reasons as `.weir-reason`.
     BannerFile("banner") {
         /// Whether pages that come live from the application carry it too, while their journey is contained.
         live: Said<bool> = default("false");
