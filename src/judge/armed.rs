@@ -69,12 +69,13 @@ pub(super) fn add(
 ) {
     let automation = question.class == Class::Automation;
     // Routes that prove something or end a session stay open, also where no journey names them.
-    let unlisted_change = question.journey.is_none() && !question.listed && !question.safe_method;
+    let unlisted = question.journey.is_none() && !question.listed;
+    let unlisted_change = unlisted && !question.safe_method;
     for (entry, added) in question.effects.on(question.journey) {
         if !entry.holds(question.channel, question.now, trial) {
             continue;
         }
-        if automation && added.automation_barred && (question.journey.is_some() || unlisted_change) {
+        if automation && added.automation_barred && (question.journey.is_some() || unlisted) {
             demands.narrow(Origin::Playbook(entry.place));
             asked.note(question, entry, 0);
         }

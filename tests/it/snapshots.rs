@@ -338,11 +338,11 @@ async fn an_answer_that_takes_the_sessions_cookie_back_is_not_kept_and_ends_what
 }
 
 #[tokio::test]
-async fn a_whole_page_says_that_it_is_kept_whoever_asks_for_it_and_a_piece_of_one_stays_as_it_is() {
-    for (page, says) in [
-        ("<!doctype html><html><body><p>12.30</p></body></html>", true),
-        ("\u{feff}\n <HTML><body><p>12.30</p></body></HTML>", true),
-        ("<p>12.30</p>", false),
+async fn a_page_or_a_piece_of_one_says_that_it_is_kept_whoever_asks_for_it() {
+    for page in [
+        "<!doctype html><html><body><p>12.30</p></body></html>",
+        "\u{feff}\n <HTML><body><p>12.30</p></body></HTML>",
+        "<p>12.30</p>",
     ] {
         let mut branch = Branch::open();
         let mut ada = branch.customer("ada").await;
@@ -352,7 +352,7 @@ async fn a_whole_page_says_that_it_is_kept_whoever_asks_for_it_and_a_piece_of_on
         for accept in ["*/*", "application/json, */*;q=0.1"] {
             let answer = ada.send("GET", "/balance", &[("accept", accept)], "").await;
             assert!(is_kept(&answer) && answer.text().contains("12.30"), "{page} {accept}");
-            assert_eq!(answer.text().contains("weir-banner"), says, "{page} {accept}: {}", answer.text());
+            assert!(answer.text().contains("weir-banner"), "{page} {accept}: {}", answer.text());
         }
     }
 }

@@ -142,14 +142,14 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// Reads the head of a request.
-    ///
-    /// # Errors
     /// The host that is asked, as those are remembered at which somebody is known.
     pub fn host(&self, gate: &Gate) -> Host {
         gate.shared.names.host(&self.authority.host)
     }
 
+    /// Reads the head of a request.
+    ///
+    /// # Errors
     /// What makes it impossible to say which journey this is, or who asks.
     pub fn read(
         gate: &Gate,

@@ -117,7 +117,7 @@ table! {
 table! {
     /// What automation may still do.
     AutomationFile("automation") {
-        /// Journeys. What no journey names may be looked at.
+        /// Journeys: these alone. Routes that prove something or end a session stay open.
         only: Vec<Text> = required;
     }
 }
