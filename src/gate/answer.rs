@@ -102,7 +102,8 @@ pub fn own(
         Own::Ready(response) => return finish(*response, site, origin, record),
     };
     let voice = audience.voice(rules, record.journey, record.moment);
-    let Answered { mut response, failed } = notice.with_a_person(rules, record.moment).answer(&voice, record.id());
+    let Answered { mut response, failed } =
+        notice.spread(audience.address).with_a_person(rules, record.moment).answer(&voice, record.id());
     if let Some(failed) = failed {
         prepared.meters().template_failed(&failed.template);
         record.cause.get_or_insert_with(|| failed.to_string().into());

@@ -33,7 +33,7 @@ pub async fn pass(gate: &Gate, peer: &Peer, request: Request<Inflow>) -> Respons
         // Boxed, so that requests which bring none do not carry its state.
         return Box::pin(events::take(gate, peer, head, inflow, prepared.clone(), record)).await;
     }
-    let audience = Audience::of(prepared.rules(), peer, &head);
+    let mut audience = Audience::of(prepared.rules(), peer, &head);
 
     let mut context = match Context::read(gate, &prepared, peer, &head, &uri, now, &mut record) {
         Ok(context) => context,
@@ -42,6 +42,7 @@ pub async fn pass(gate: &Gate, peer: &Peer, request: Request<Inflow>) -> Respons
             return answer::own(&prepared, site, Own::Fault(fault), &audience, record);
         }
     };
+    audience.address = context.client.address;
     let site = Some(context.site);
     match walk(gate, peer, &mut context, (head, inflow, asked), audience.reader, &mut record).await {
         Ok(mut response) => {

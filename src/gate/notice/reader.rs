@@ -1,6 +1,8 @@
 //! Who reads an answer of Weir's own: how, in which language, from which origin and with which app. Taken from the head before
 //! it goes on to the upstream; what no rule asks for is not looked at.
 
+use std::net::IpAddr;
+
 use http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, HeaderName, ORIGIN, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Response, Version, request};
 
@@ -61,6 +63,8 @@ pub struct Audience {
     languages: Option<HeaderValue>,
     /// With which app.
     app: Choice,
+    /// Where it comes from, as far as is known yet.
+    pub address: IpAddr,
 }
 
 impl Audience {
@@ -73,6 +77,7 @@ impl Audience {
             preflight: Preflight::of(&head.method, &head.headers),
             languages: head.headers.get(ACCEPT_LANGUAGE).filter(|_| several).cloned(),
             app: if rules.profiles.is_empty() { Choice::default() } else { app(rules, peer, head) },
+            address: peer.remote.ip(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The situations in which Weir answers itself: for each its kind, status and ways out. The words are the law's.
 
+use std::net::IpAddr;
+
 use http::header::{ALLOW, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
 use smallvec::{SmallVec, smallvec};
@@ -12,8 +14,19 @@ use crate::listen::host::HostFault;
 use crate::rules::notices::Kind;
 use crate::upstream::Failure;
 
-/// Seconds until a customer may look again whether changes are open.
+/// Seconds until a customer may look again whether changes are open, at most.
 const LOOK_AGAIN: u32 = 120;
+/// So many fewer are told to some. In words all of them are two minutes.
+const SPREAD: u128 = 30;
+
+/// What one client is told less than others: addresses beside each other far apart.
+fn share(client: IpAddr) -> u32 {
+    let bits = match client {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits() >> 64,
+    };
+    u32::try_from((bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % SPREAD).unwrap_or_default()
+}
 
 impl Notice {
     fn plain(status: StatusCode, kind: Kind) -> Self {
@@ -57,6 +70,23 @@ impl Notice {
             notice.exits.push(Exit::Read { url });
         }
         notice
+    }
+
+    /// Where the time that is told is a guess, it is the same for one client however often it asks, and another for others: those who
+    /// are held back at once do not come back at once.
+    #[must_use]
+    pub fn spread(mut self, client: IpAddr) -> Self {
+        let is_guess = matches!(self.kind, Kind::ReadOnly | Kind::AutomationNarrowed | Kind::Upstream);
+        if is_guess && self.retry_after == Some(LOOK_AGAIN) {
+            let seconds = LOOK_AGAIN - share(client);
+            self.retry_after = Some(seconds);
+            for exit in &mut self.exits {
+                if let Exit::Wait { seconds: told } = exit {
+                    *told = seconds;
+                }
+            }
+        }
+        self
     }
 
     /// Too often in a short time.
@@ -172,5 +202,32 @@ impl Notice {
     /// Whether a client with this method loses nothing by asking again.
     pub fn safe(method: &Method) -> bool {
         matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_guessed_time_is_the_same_for_one_client_and_spread_between_clients() {
+        let told = |client: IpAddr| {
+            let notice = Notice::read_only(None).spread(client);
+            let [Exit::Wait { seconds }] = notice.exits[..] else { panic!("{notice:?}") };
+            assert_eq!(notice.retry_after, Some(seconds));
+            seconds
+        };
+        for at in
+            [|n: u8| IpAddr::from([192, 0, 2, n]), |n: u8| IpAddr::from([0x2001, 0xdb8, 0, u16::from(n), 0, 0, 0, 1])]
+        {
+            let all: Vec<u32> = (0..=255).map(|n| told(at(n))).collect();
+            assert!(all.iter().all(|seconds| (91..=120).contains(seconds)));
+            assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 30);
+            assert!((0..=255).all(|n| told(at(n)) == all[usize::from(n)]));
+        }
+        let wait = Notice::throttle(120).spread(IpAddr::from([192, 0, 2, 1]));
+        assert_eq!(wait.retry_after, Some(120), "what is no guess stays");
     }
 }
