@@ -40,8 +40,16 @@ async fn a_saved_file_is_in_force_for_the_next_request_and_can_be_taken_back_one
 fn what_was_taken_back_is_not_brought_in_again_by_the_watcher() {
     let rig = Rig::with(OPEN);
     let law = &rig.weir().law;
+    struct AtTheEnd<'a>(&'a AtomicBool);
+    impl Drop for AtTheEnd<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        // Also where an assertion fails: the others are waited for.
+        let _end = AtTheEnd(&over);
         for _ in 0..2 {
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
@@ -56,7 +64,6 @@ fn what_was_taken_back_is_not_brought_in_again_by_the_watcher() {
             law.reload_if_changed();
             assert_eq!(law.in_force().load().generation, generation, "round {round}");
         }
-        over.store(true, Ordering::Relaxed);
     });
 }
 
